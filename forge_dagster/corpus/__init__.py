@@ -1,0 +1,1 @@
+"""From raw files to the training text: snapshot, parse, deduplicate, split, decontaminate."""

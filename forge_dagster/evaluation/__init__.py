@@ -1,0 +1,1 @@
+"""Benchmarks made from documents, and the scorecard of a checkpoint."""

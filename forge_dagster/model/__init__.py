@@ -1,0 +1,1 @@
+"""Model architectures by AutoConfig name and their initialisation."""

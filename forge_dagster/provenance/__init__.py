@@ -1,0 +1,1 @@
+"""Artifacts, their records, the ledger and the verifier."""

@@ -1,0 +1,123 @@
+"""A recipe: the type behind `recipes/*.yaml`, one model a file, the whole run readable in one place."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from forge_dagster.errors import RecipeError
+from forge_dagster.source import Name, explain, read_yaml
+from forge_dagster.stage import FrozenModel
+
+MOE = ("mixtral", "qwen3_moe")
+
+
+class TokenizerSpec(FrozenModel):
+    """A byte-level BPE tokenizer trained on the corpus."""
+
+    kind: Literal["byte-bpe"]
+    vocab_size: int = Field(ge=300, le=262_144, description="tokens, the 256 bytes and the control tokens included")
+
+    @property
+    def name(self) -> str:
+        """Name of the tokenizer's assets; equal specs share them."""
+        return f"{self.kind}-{self.vocab_size}".replace("byte-bpe", "bpe")
+
+
+class ModelSpec(FrozenModel):
+    """A transformers architecture by its AutoConfig name, and its shape."""
+
+    architecture: Literal["qwen3", "mistral", "mixtral", "qwen3_moe"]
+    hidden_size: int = Field(ge=8)
+    intermediate_size: int = Field(ge=8, description="width of the MLP; of one expert in a mixture")
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    kv_heads: int = Field(ge=1)
+    head_dim: int = Field(ge=2)
+    tie_embeddings: bool
+    rope_theta: float = Field(gt=0)
+    experts: int | None = Field(default=None, ge=2)
+    experts_per_token: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def shape_fits(self) -> Self:
+        if self.hidden_size % self.heads:
+            raise ValueError(
+                f"heads = {self.heads} does not divide hidden_size = {self.hidden_size}; choose a divisor of the width"
+            )
+        if self.heads % self.kv_heads:
+            raise ValueError(f"kv_heads = {self.kv_heads} does not divide heads = {self.heads}; choose a divisor")
+        if self.head_dim % 2:
+            raise ValueError(f"head_dim = {self.head_dim} is odd; rotary positions need an even one")
+        if self.architecture in MOE:
+            if self.experts is None or self.experts_per_token is None:
+                raise ValueError(f"{self.architecture} needs experts and experts_per_token")
+            if self.experts < self.experts_per_token:
+                raise ValueError(
+                    f"experts = {self.experts} < experts_per_token = {self.experts_per_token}; "
+                    "a token cannot go to more experts than there are"
+                )
+        elif self.experts is not None or self.experts_per_token is not None:
+            raise ValueError(f"{self.architecture} is dense; remove experts and experts_per_token, or choose one of {MOE}")
+        return self
+
+
+class StageEntry(FrozenModel):
+    """One training stage: a file name in forge_dagster/stages, and that stage's own settings."""
+
+    stage: Name
+    settings: dict[str, Any]
+
+
+class Gate(FrozenModel):
+    """A rule the last checkpoint must meet before a release exists."""
+
+    metric: str = Field(description="metric of the scorecard, as `task.metric`")
+    minimum: float | None = None
+    maximum: float | None = None
+    below_untrained_by: float | None = Field(default=None, description="required distance under the untrained model")
+
+    @model_validator(mode="after")
+    def asks_something(self) -> Self:
+        if self.minimum is None and self.maximum is None and self.below_untrained_by is None:
+            raise ValueError("a gate sets minimum, maximum or below_untrained_by")
+        return self
+
+
+class Recipe(FrozenModel):
+    """One model: tokenizer, shape, the stages in order, and the gates of its release."""
+
+    name: Name
+    description: str
+    seed: int = Field(ge=0, lt=2**31)
+    tokenizer: TokenizerSpec
+    model: ModelSpec
+    stages: tuple[StageEntry, ...] = Field(min_length=1)
+    gates: tuple[Gate, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def begins_with_base(self) -> Self:
+        names = [entry.stage for entry in self.stages]
+        if names[0] != "base":
+            raise ValueError(f"the first stage is {names[0]!r}; a recipe begins with base")
+        if len(set(names)) < len(names):
+            raise ValueError(f"stages = {names}: each stage is named once")
+        return self
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Load one recipe file. Raises RecipeError on a broken rule."""
+    try:
+        recipe = Recipe.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise explain(path, error) from error
+    if recipe.name != path.stem:
+        raise RecipeError(
+            f"{path}: name = {recipe.name!r}", rule="the name equals the file name", mend=f"rename to {recipe.name}.yaml"
+        )
+    return recipe
+
+
+def load_recipes(folder: Path) -> dict[str, Recipe]:
+    """Load every `*.yaml` of a folder by name."""
+    return {path.stem: load_recipe(path) for path in sorted(folder.glob("*.yaml"))}

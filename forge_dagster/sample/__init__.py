@@ -1,0 +1,1 @@
+"""The generator of a fictional organisation's documents."""

@@ -1,0 +1,1 @@
+"""The training stages a recipe can name, one file each."""

@@ -1,0 +1,1 @@
+"""Tokenizer, token shards and the order in which a trainer reads them."""

@@ -1,0 +1,1 @@
+"""Where and with what assets run."""
