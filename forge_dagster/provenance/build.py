@@ -1,0 +1,256 @@
+"""Make one artifact: verify inputs, reuse by fingerprint, run in staging, judge, record, state, point."""
+
+import errno
+import hashlib
+import importlib
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from forge_dagster.errors import IntegrityError, StorageError, VerdictError
+from forge_dagster.provenance.code_version import code_version
+from forge_dagster.provenance.context import RecordedContext
+from forge_dagster.provenance.files import content_digest, list_files, remove, write_atomically
+from forge_dagster.provenance.ledger import Ledger
+from forge_dagster.provenance.locks import lock
+from forge_dagster.provenance.record import FileEntry, Identity, InputRef, Record
+from forge_dagster.provenance.run import ProgressFile, Run
+from forge_dagster.stage import Finding, FrozenModel, Report, Stage
+
+WAIT = 6 * 3600.0  # seconds a second run waits for the artifact in the making by a first
+
+
+@dataclass(frozen=True, kw_only=True)
+class External:
+    """Bytes outside the store that a stage reads: where they lie now, and their digest."""
+
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """All that decides one artifact."""
+
+    key: str
+    module: str
+    inputs: Mapping[str, str]
+    external: Mapping[str, External]
+    config: FrozenModel
+    numerics: Mapping[str, Any] | None
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What came of an order."""
+
+    record: Record
+    findings: list[Finding]
+    reused: bool
+    seconds: float
+    is_current: bool
+    folder: Path
+
+
+def stage_of(module: str) -> Stage:
+    """The STAGE of a hop's module."""
+    return importlib.import_module(module).STAGE
+
+
+def identity_of(order: Order, digests: Mapping[str, str]) -> Identity:
+    """Identity of an order, given the digest of each artifact key it reads."""
+    inputs = {name: InputRef(key=key, digest=digests[key]) for name, key in order.inputs.items()}
+    inputs |= {name: InputRef(key=None, digest=item.digest) for name, item in order.external.items()}
+    return Identity(
+        key=order.key,
+        inputs=inputs,
+        config=order.config.model_dump(mode="json"),
+        code_version=code_version(order.module),
+        numerics=order.numerics if stage_of(order.module).computes_floats else None,
+    )
+
+
+def build(run: Run, order: Order, *, actor: str, say: Callable[[str], None]) -> Built:
+    """Make the artifact of `order` in `run`, or reuse the one that stands. `say` gets messages for people.
+
+    Raises UserError if an input has no version, IntegrityError if an input's bytes differ from its record,
+    VerdictError if a blocking check refuses the output, StorageError if the disk is full.
+    """
+    started = time.monotonic()
+    store, progress = run.store, ProgressFile(run, order.key)
+    try:
+        what = lock(run.home.work / "locks" / f"{order.key}.lock", what=order.key, wait=WAIT, waiting=say)
+        with what:
+            _sweep(store.folder(order.key), run)
+            digests = {key: run.resolve(key) for key in order.inputs.values()}
+            identity = identity_of(order, digests)
+            fingerprint = identity.fingerprint()
+            standing = None if order.force else _standing(run, order.key, fingerprint, say)
+            if standing is None:
+                for key, digest in digests.items():
+                    store.verify(key, digest)
+                record, findings = _make(run, order, identity, digests, progress, actor)
+            else:
+                record, findings = standing, load_findings(store.version(order.key, standing.digest))
+            is_current = _state_and_point(run, record, reused=standing is not None, actor=actor, say=say)
+    except OSError as error:
+        progress.write(0, 1, "failed", state="failed")
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageError(
+                f"no room to write {error.filename or run.home.root}: {error.strerror}",
+                rule="an artifact is staged whole before it is moved into place",
+                mend=f"free space under {run.home.root}, then run the same command again",
+            ) from error
+        raise
+    except BaseException:
+        progress.write(0, 1, "failed", state="failed")
+        raise
+    seconds = time.monotonic() - started
+    built = Built(
+        record=record,
+        findings=findings,
+        reused=standing is not None,
+        seconds=seconds,
+        is_current=is_current,
+        folder=store.version(order.key, record.digest),
+    )
+    run.note_output(order.key, {"digest": record.digest, "reused": built.reused, "seconds": round(seconds, 3)})
+    progress.write(1, 1, "reused" if built.reused else "made", state="done")
+    return built
+
+
+def load_findings(version: Path) -> list[Finding]:
+    """Findings of the checks that judged a version when it was made."""
+    return [Finding.model_validate(item) for item in json.loads((version / "beside" / "findings.json").read_bytes())]
+
+
+def _sweep(folder: Path, run: Run) -> None:
+    """Remove what a crashed run left in staging; the lock of the key says nobody is at work there."""
+    for left in folder.glob(".staging-*"):
+        remove(left)
+
+
+def _standing(run: Run, key: str, fingerprint: str, say: Callable[[str], None]) -> Record | None:
+    digests = run.store.by_fingerprint(key, fingerprint)
+    if not digests:
+        return None
+    digest = digests[-1]
+    try:
+        return run.store.verify(key, digest, fingerprint)
+    except IntegrityError as error:
+        aside = run.home.work / "damaged" / key / f"{digest}-{time.time_ns()}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        run.store.version(key, digest).rename(aside)
+        say(f"{key}@{digest[:12]} is damaged and was moved to {aside}; making it again. {error.problem}")
+        Ledger(run.home.ledger).append("damaged", {"key": key, "digest": digest, "problem": error.problem})
+        return None
+
+
+def _make(
+    run: Run, order: Order, identity: Identity, digests: Mapping[str, str], progress: ProgressFile, actor: str
+) -> tuple[Record, list[Finding]]:
+    stage, store, fingerprint = stage_of(order.module), run.store, identity.fingerprint()
+    staging = store.folder(order.key) / f".staging-{run.run_id}"
+    work = run.home.work / order.key / fingerprint
+    for folder in (staging / "content", staging / "beside", work):
+        folder.mkdir(parents=True, exist_ok=True)
+    inputs = {name: store.content(key, digests[key]) for name, key in order.inputs.items()}
+    inputs |= {name: item.path for name, item in order.external.items()}
+    context = RecordedContext(work=work, beside=staging / "beside", progress=progress)
+    progress.write(0, 1, "starting", state="starting")
+    begun, clock = datetime.now(UTC), time.monotonic()
+    try:
+        with context.watching_signals():
+            report = stage.run(inputs, order.config, staging / "content", context)
+        files = list_files(staging / "content")
+        digest = content_digest(files)
+        findings = stage.check(staging / "content") if stage.check else []
+        _judge(run, order.key, digest, findings)
+        _write_beside(staging / "beside", run, actor, begun, time.monotonic() - clock, findings)
+        record = _record(identity, report, files, digest)
+        store.commit(staging, record)
+    finally:
+        remove(staging)
+    made = store.by_fingerprint(order.key, fingerprint)
+    if len(made) > 1:
+        # Both stay; somebody has to look, for one fingerprint promises one content.
+        Ledger(run.home.ledger).append(
+            "conflict", {"key": order.key, "fingerprint": fingerprint, "digests": made, "run": run.run_id}
+        )
+    remove(work)
+    return record, findings
+
+
+def _record(identity: Identity, report: Report, files: Mapping[str, Any], digest: str) -> Record:
+    return Record(
+        digest=digest,
+        fingerprint=identity.fingerprint(),
+        identity=identity,
+        report=report,
+        files={name: FileEntry.model_validate(entry) for name, entry in files.items()},
+    )
+
+
+def _judge(run: Run, key: str, digest: str, findings: list[Finding]) -> None:
+    refused = [finding for finding in findings if finding.blocking and not finding.passed]
+    if not refused:
+        return
+    path = run.home.verdicts / key / f"{digest}.json"
+    write_atomically(path, json.dumps([finding.model_dump(mode="json") for finding in findings], indent=1).encode())
+    error = VerdictError(
+        f"{key}: "
+        + "; ".join(f"check {finding.name} failed, observed {dict(finding.observed)}" for finding in refused),
+        rule="an output that a check refuses never becomes an artifact",
+        mend=f"look at {path}, mend the input, run again",
+    )
+    error.add_note(json.dumps([finding.model_dump(mode="json") for finding in findings]))
+    raise error
+
+
+def _write_beside(beside: Path, run: Run, actor: str, begun: datetime, seconds: float, findings: list[Finding]) -> None:
+    execution = {
+        "run": run.run_id,
+        "actor": actor,
+        "begun": begun.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "machine": {"node": platform.node(), "system": platform.platform(), "processor": platform.machine()},
+    }
+    (beside / "run.json").write_text(json.dumps(execution, indent=1))
+    (beside / "findings.json").write_text(json.dumps([finding.model_dump(mode="json") for finding in findings]))
+
+
+def _state_and_point(run: Run, record: Record, *, reused: bool, actor: str, say: Callable[[str], None]) -> bool:
+    """Append the statement, then move CURRENT if it is still where this run saw it. Return whether it is."""
+    ledger, key = Ledger(run.home.ledger), record.key
+    if not reused or not ledger.states(key, record.digest, record.fingerprint):
+        ledger.append(
+            "artifact",
+            {
+                "key": key,
+                "digest": record.digest,
+                "fingerprint": record.fingerprint,
+                "record": hashlib.sha256(record.to_bytes()).hexdigest(),
+                "inputs": {name: ref.model_dump() for name, ref in record.identity.inputs.items()},
+                "run": run.run_id,
+                "actor": actor,
+            },
+        )
+    current, seen = run.store.current(key), run.frozen_current(key)
+    if current == record.digest:
+        return True
+    own = run.folder / "outputs" / f"{key}.json"
+    with suppress(FileNotFoundError):
+        seen = json.loads(own.read_bytes())["digest"]
+    if current != seen:
+        say(f"{key} was moved to {str(current)[:12]} by another run; {record.digest[:12]} is kept beside it")
+        return False
+    run.store.point(key, record.digest)
+    ledger.append("current", {"key": key, "digest": record.digest, "previous": current, "run": run.run_id})
+    return True

@@ -1,0 +1,77 @@
+"""The code version of a stage: a digest over its source closure and the libraries that closure imports."""
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import sys
+from functools import cache
+from pathlib import Path
+
+from forge_dagster.provenance.canonical import fingerprint
+
+PACKAGE = "forge_dagster"
+
+
+def _origin(module: str) -> Path | None:
+    spec = importlib.util.find_spec(module)
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    """Dotted names a file imports, anywhere in it; `from a import b` gives both `a` and `a.b`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(names)
+
+
+def _own_module(name: str) -> Path | None:
+    try:
+        return _origin(name)
+    except ModuleNotFoundError:  # `from module import attribute` names no module
+        return None
+
+
+@cache
+def closure(module: str) -> tuple[dict[str, Path], frozenset[str]]:
+    """Own modules reachable from `module` by imports, and the third-party packages they import."""
+    own: dict[str, Path] = {}
+    third: set[str] = set()
+    todo = [module]
+    while todo:
+        name = todo.pop()
+        path = _own_module(name)
+        if name in own or path is None:
+            continue
+        own[name] = path
+        for imported in _imports(path):
+            top = imported.split(".")[0]
+            if top == PACKAGE:
+                todo.append(imported)
+            elif top not in sys.stdlib_module_names:
+                third.add(top)
+    return own, frozenset(third)
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
+
+
+@cache
+def code_version(module: str) -> str:
+    """SHA-256 over the source files reachable from `module` and the versions of the libraries they import."""
+    own, third = closure(module)
+    sources = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in own.items()}
+    versions = {
+        distribution: importlib.metadata.version(distribution)
+        for package in third
+        for distribution in _distributions().get(package, [])
+    }
+    return fingerprint({"sources": sources, "libraries": versions})

@@ -1,0 +1,48 @@
+"""The StageContext of a recorded build."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from forge_dagster.provenance.run import ProgressFile
+
+
+class RecordedContext:
+    """Progress into the run's folder, a work folder by fingerprint, and SIGTERM as a flag."""
+
+    def __init__(self, *, work: Path, beside: Path, progress: ProgressFile) -> None:
+        self._work, self._beside, self._progress = work, beside, progress
+        self._cancelled = threading.Event()
+
+    @property
+    def work(self) -> Path:
+        return self._work
+
+    @property
+    def beside(self) -> Path:
+        return self._beside
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        self._progress.write(done, total, text)
+
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    @contextmanager
+    def watching_signals(self) -> Iterator[None]:
+        """Turn SIGTERM into `cancelled()`; only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def cancel(signum: int, frame: FrameType | None) -> None:
+            self._cancelled.set()
+
+        previous = signal.signal(signal.SIGTERM, cancel)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,95 @@
+"""A run: what it froze at launch, what it has made so far, how far its stages are."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from forge_dagster.errors import UserError
+from forge_dagster.home import Home
+from forge_dagster.provenance.canonical import canonical_json
+from forge_dagster.provenance.files import write_atomically
+from forge_dagster.provenance.locks import lock
+from forge_dagster.provenance.store import ArtifactStore
+
+PROGRESS_INTERVAL = 0.2  # seconds between writes of one stage's progress
+
+
+class Run:
+    """The folder `runs/<run_id>/`: `inputs.json` frozen once, `outputs/` and `progress/` by artifact key."""
+
+    def __init__(self, home: Home, run_id: str) -> None:
+        self.home, self.run_id = home, run_id
+        self.folder = home.runs / run_id
+        self.store = ArtifactStore(home.artifacts)
+
+    def freeze(self, declared: dict[str, Any]) -> dict[str, Any]:
+        """Write what this run will read, once; later calls, from any process, return what was frozen first."""
+        path = self.folder / "inputs.json"
+        with lock(self.folder / ".lock", what=f"run {self.run_id}", wait=60, waiting=lambda _: None):
+            if not path.exists():
+                current = {key: self.store.current(key) for key in self.store.keys()}
+                frozen = {**declared, "run": self.run_id, "current": {k: d for k, d in current.items() if d}}
+                write_atomically(path, canonical_json(frozen) + b"\n")
+        return json.loads(path.read_bytes())
+
+    def frozen_current(self, key: str) -> str | None:
+        """Digest that was current for `key` when this run was frozen."""
+        return json.loads((self.folder / "inputs.json").read_bytes())["current"].get(key)
+
+    def resolve(self, key: str) -> str:
+        """Digest of `key` for this run: its own output, else what was current at launch. Raises UserError."""
+        own = self.folder / "outputs" / f"{key}.json"
+        digest = json.loads(own.read_bytes())["digest"] if own.exists() else self.frozen_current(key)
+        if digest is None:
+            raise UserError(
+                f"{key} has no version yet",
+                rule="an artifact is made from versions that stand when its run begins",
+                mend=f"make it first: forge run --select {key}",
+            )
+        return digest
+
+    def note_output(self, key: str, entry: dict[str, Any]) -> None:
+        """Record what this run made or reused under `key`."""
+        write_atomically(self.folder / "outputs" / f"{key}.json", json.dumps(entry).encode())
+
+    def outputs(self) -> dict[str, dict[str, Any]]:
+        """Every output of this run so far, by key."""
+        folder = self.folder / "outputs"
+        return {
+            path.relative_to(folder).with_suffix("").as_posix(): json.loads(path.read_bytes())
+            for path in sorted(folder.rglob("[!.]*.json"))
+        }
+
+    def progress_of(self) -> dict[str, dict[str, Any]]:
+        """Last progress of each stage of this run, by key."""
+        folder = self.folder / "progress"
+        return {
+            path.relative_to(folder).with_suffix("").as_posix(): json.loads(path.read_bytes())
+            for path in sorted(folder.rglob("[!.]*.json"))
+        }
+
+
+class ProgressFile:
+    """Progress of one stage as a small JSON file that any process can watch."""
+
+    def __init__(self, run: Run, key: str) -> None:
+        self.path = run.folder / "progress" / f"{key}.json"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.last = 0.0
+
+    def write(self, done: int, total: int, text: str, *, state: str = "running") -> None:
+        """Replace the file, at most every PROGRESS_INTERVAL unless the stage changes state or ends."""
+        now = time.monotonic()
+        if state == "running" and done < total and now - self.last < PROGRESS_INTERVAL:
+            return
+        self.last = now
+        staged = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        staged.write_text(json.dumps({"done": done, "total": total, "text": text, "state": state}))
+        staged.replace(self.path)
+
+
+def run_folders(home: Home) -> list[Path]:
+    """Folders of all runs, oldest first."""
+    return sorted((path for path in home.runs.glob("*") if path.is_dir()), key=lambda path: path.stat().st_mtime)
