@@ -12,6 +12,8 @@ ForgeError
 └── InterruptedRun         stopped by a signal; the same command resumes (exit code 75)
 """
 
+from typing import Any
+
 
 class ForgeError(Exception):
     """Root of every error this project raises; `exit_code` is what `forge` returns."""
@@ -53,9 +55,15 @@ class IntegrityError(ForgeError):
 
 
 class VerdictError(ForgeError):
-    """A check or a gate refused an artifact."""
+    """A check or a gate refused an artifact; `findings` holds every judgement as plain data."""
 
     exit_code = 4
+
+    def __init__(
+        self, problem: str, *, rule: str = "", mend: str = "", findings: list[dict[str, Any]] | None = None
+    ) -> None:
+        super().__init__(problem, rule=rule, mend=mend)
+        self.findings = findings or []
 
 
 class BusyError(ForgeError):

@@ -58,7 +58,9 @@ class ModelSpec(FrozenModel):
                     "a token cannot go to more experts than there are"
                 )
         elif self.experts is not None or self.experts_per_token is not None:
-            raise ValueError(f"{self.architecture} is dense; remove experts and experts_per_token, or choose one of {MOE}")
+            raise ValueError(
+                f"{self.architecture} is dense; remove experts and experts_per_token, or choose one of {MOE}"
+            )
         return self
 
 
@@ -113,7 +115,9 @@ def load_recipe(path: Path) -> Recipe:
         raise explain(path, error) from error
     if recipe.name != path.stem:
         raise RecipeError(
-            f"{path}: name = {recipe.name!r}", rule="the name equals the file name", mend=f"rename to {recipe.name}.yaml"
+            f"{path}: name = {recipe.name!r}",
+            rule="the name equals the file name",
+            mend=f"rename to {recipe.name}.yaml",
         )
     return recipe
 

@@ -74,7 +74,9 @@ def load_source(path: Path) -> PlacedSource:
         raise explain(path, error) from error
     if source.name != path.stem:
         raise RecipeError(
-            f"{path}: name = {source.name!r}", rule="the name equals the file name", mend=f"rename to {source.name}.yaml"
+            f"{path}: name = {source.name!r}",
+            rule="the name equals the file name",
+            mend=f"rename to {source.name}.yaml",
         )
     base = path.resolve().parent
     return PlacedSource(

@@ -204,14 +204,13 @@ def _judge(run: Run, key: str, digest: str, findings: list[Finding]) -> None:
         return
     path = run.home.verdicts / key / f"{digest}.json"
     write_atomically(path, json.dumps([finding.model_dump(mode="json") for finding in findings], indent=1).encode())
-    error = VerdictError(
+    raise VerdictError(
         f"{key}: "
         + "; ".join(f"check {finding.name} failed, observed {dict(finding.observed)}" for finding in refused),
         rule="an output that a check refuses never becomes an artifact",
         mend=f"look at {path}, mend the input, run again",
+        findings=[finding.model_dump(mode="json") for finding in findings],
     )
-    error.add_note(json.dumps([finding.model_dump(mode="json") for finding in findings]))
-    raise error
 
 
 def _write_beside(beside: Path, run: Run, actor: str, begun: datetime, seconds: float, findings: list[Finding]) -> None:

@@ -13,9 +13,17 @@ from forge_dagster.provenance.canonical import fingerprint
 PACKAGE = "forge_dagster"
 
 
-def _origin(module: str) -> Path | None:
-    spec = importlib.util.find_spec(module)
-    return Path(spec.origin) if spec and spec.origin else None
+def _own_module(name: str) -> Path | None:
+    """File of a dotted name, found without importing anything; None if the name is no module."""
+    top, *rest = name.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        return None
+    if not rest:
+        return Path(spec.origin)
+    path = Path(spec.origin).parent.joinpath(*rest)
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 @cache
@@ -29,13 +37,6 @@ def _imports(path: Path) -> frozenset[str]:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return frozenset(names)
-
-
-def _own_module(name: str) -> Path | None:
-    try:
-        return _origin(name)
-    except ModuleNotFoundError:  # `from module import attribute` names no module
-        return None
 
 
 @cache

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from forge_dagster.errors import UserError
+from forge_dagster.errors import ForgeError, UserError
 from forge_dagster.home import Home
 from forge_dagster.provenance.canonical import canonical_json
 from forge_dagster.provenance.files import write_atomically
@@ -29,7 +29,7 @@ class Run:
         path = self.folder / "inputs.json"
         with lock(self.folder / ".lock", what=f"run {self.run_id}", wait=60, waiting=lambda _: None):
             if not path.exists():
-                current = {key: self.store.current(key) for key in self.store.keys()}
+                current = {key: self.store.current(key) for key in self.store.all_keys()}
                 frozen = {**declared, "run": self.run_id, "current": {k: d for k, d in current.items() if d}}
                 write_atomically(path, canonical_json(frozen) + b"\n")
         return json.loads(path.read_bytes())
@@ -53,6 +53,15 @@ class Run:
     def note_output(self, key: str, entry: dict[str, Any]) -> None:
         """Record what this run made or reused under `key`."""
         write_atomically(self.folder / "outputs" / f"{key}.json", json.dumps(entry).encode())
+
+    def note_error(self, key: str, error: ForgeError) -> None:
+        """Keep why `key` was not made, for whoever started the run."""
+        entry = {"key": key, "message": str(error), "exit_code": error.exit_code, "kind": type(error).__name__}
+        write_atomically(self.folder / "errors" / f"{key}.json", json.dumps(entry).encode())
+
+    def errors(self) -> list[dict[str, Any]]:
+        """Why artifacts of this run were not made."""
+        return [json.loads(path.read_bytes()) for path in sorted((self.folder / "errors").rglob("[!.]*.json"))]
 
     def outputs(self) -> dict[str, dict[str, Any]]:
         """Every output of this run so far, by key."""

@@ -68,7 +68,7 @@ class ArtifactStore:
         """Digests of every whole version of `key`."""
         return sorted({path.parents[1].name for path in self.folder(key).glob("*/records/*.json")})
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         """Every key that has a version, in sorted order."""
         versions = (path.parent for path in self.root.rglob("records") if DIGEST.fullmatch(path.parent.name))
         return sorted({version.parent.relative_to(self.root).as_posix() for version in versions})

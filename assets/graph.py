@@ -1,0 +1,12 @@
+"""Every hop of the pipeline, in an order in which inputs come first."""
+
+from assets.documents import document_hops
+from assets.hop import Hop
+from assets.models import model_hops
+from assets.tokens import token_hops
+from forge_dagster.declared import Declared
+
+
+def all_hops(declared: Declared) -> list[Hop]:
+    """Documents, then tokens, then each recipe's model."""
+    return [*document_hops(declared), *token_hops(declared), *model_hops(declared)]

@@ -1,0 +1,53 @@
+"""A hop of the pipeline as data: what it reads, which function makes it, and with what configuration."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from forge_dagster.declared import Declared
+from forge_dagster.provenance.build import External, Order, stage_of
+from forge_dagster.stage import FrozenModel, NoConfig
+from resources.compute import numerics
+
+
+def nothing_external(declared: Declared) -> dict[str, External]:
+    """Most hops read artifacts only."""
+    return {}
+
+
+def no_config(declared: Declared) -> FrozenModel:
+    """Configuration of a hop that has nothing to choose."""
+    return NoConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hop:
+    """One artifact: `asset` is its Dagster key, `partition` the source where it is made per source."""
+
+    asset: str
+    module: str
+    description: str
+    group: str
+    partition: str | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Input name, as the stage knows it -> artifact key."""
+    external: Callable[[Declared], Mapping[str, External]] = nothing_external
+    config: Callable[[Declared], FrozenModel] = no_config
+    kinds: frozenset[str] = frozenset({"python"})
+
+    @property
+    def key(self) -> str:
+        """Artifact key in the store."""
+        return f"{self.asset}/{self.partition}" if self.partition else self.asset
+
+    def order(self, declared: Declared, force: bool = False) -> Order:
+        """All that decides this artifact, given what was declared."""
+        floats = stage_of(self.module).computes_floats
+        return Order(
+            key=self.key,
+            module=self.module,
+            inputs=self.inputs,
+            external=self.external(declared),
+            config=self.config(declared),
+            numerics=numerics() if floats else None,
+            force=force,
+        )

@@ -1,0 +1,83 @@
+"""From token shards to a release: one chain of assets for each recipe, made from its list of stages."""
+
+from forge_dagster.evaluation.scorecard import ScorecardConfig
+from forge_dagster.release import ReleaseConfig
+
+from assets.hop import Hop
+from forge_dagster.declared import Declared, stage_module, training_job
+from forge_dagster.recipe import Recipe, StageEntry
+from forge_dagster.stage import FrozenModel
+
+
+def model_hops(declared: Declared) -> list[Hop]:
+    """The hops of every recipe."""
+    return [hop for recipe in declared.recipes.values() for hop in _recipe_hops(recipe)]
+
+
+def _recipe_hops(recipe: Recipe) -> list[Hop]:
+    hops: list[Hop] = []
+    for entry in recipe.stages:
+        hops.append(_checkpoint(recipe, entry, hops[-1].key if hops else None))
+    checkpoints = {entry.stage: hop.key for entry, hop in zip(recipe.stages, hops, strict=True)}
+    return [*hops, _scorecard(recipe, checkpoints), _release(recipe, hops[-1].key)]
+
+
+def _needed(recipe: Recipe, name: str) -> str:
+    """Artifact key behind an input name of a training stage."""
+    return f"{name}/{recipe.tokenizer.name}" if name in ("tokenizer", "token_shards") else name
+
+
+def _checkpoint(recipe: Recipe, entry: StageEntry, previous: str | None) -> Hop:
+    module = stage_module(entry.stage)
+    inputs = {name: _needed(recipe, name) for name in ("tokenizer", *module.NEEDS)}
+
+    def config(declared: Declared) -> FrozenModel:
+        frozen = declared.recipes[recipe.name]
+        return training_job(frozen, next(item for item in frozen.stages if item.stage == entry.stage))
+
+    return Hop(
+        asset=f"{recipe.name}/{entry.stage}_checkpoint",
+        module=module.__name__,
+        description=module.__doc__.strip(),
+        group=recipe.name.replace("-", "_"),
+        inputs=inputs | ({"previous": previous} if previous else {}),
+        config=config,
+        kinds=frozenset({"torch", "huggingface"}),
+    )
+
+
+def _scorecard(recipe: Recipe, checkpoints: dict[str, str]) -> Hop:
+    def config(declared: Declared) -> FrozenModel:
+        frozen = declared.recipes[recipe.name]
+        return ScorecardConfig(seed=frozen.seed, model=frozen.model, gates=frozen.gates, checkpoints=tuple(checkpoints))
+
+    names = ("domain_benchmark", "token_shards", "tokenizer", "instructions")
+    return Hop(
+        asset=f"{recipe.name}/scorecard",
+        module="forge_dagster.evaluation.scorecard",
+        description="Scores of the untrained model and of each checkpoint, by lm-eval, and the verdict of each gate.",
+        group=recipe.name.replace("-", "_"),
+        inputs={
+            **{name: _needed(recipe, name) for name in names},
+            **{f"checkpoint/{stage}": key for stage, key in checkpoints.items()},
+        },
+        config=config,
+        kinds=frozenset({"torch", "huggingface"}),
+    )
+
+
+def _release(recipe: Recipe, last: str) -> Hop:
+    return Hop(
+        asset=f"{recipe.name}/release",
+        module="forge_dagster.release",
+        description="The last checkpoint with its scorecard, manifest and model card; refused unless all gates pass.",
+        group=recipe.name.replace("-", "_"),
+        inputs={
+            "checkpoint": last,
+            "scorecard": f"{recipe.name}/scorecard",
+            "tokenizer": _needed(recipe, "tokenizer"),
+            "corpus": "corpus",
+        },
+        config=lambda declared: ReleaseConfig(recipe=declared.recipes[recipe.name]),
+        kinds=frozenset({"huggingface"}),
+    )

@@ -1,0 +1,67 @@
+"""`forge run`: bring artifacts up to date."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from assets.graph import all_hops
+from forge_dagster.cli.console import Json, err, print_json
+from forge_dagster.cli.plan import select, with_ancestors
+from forge_dagster.cli.progress import watching
+from forge_dagster.cli.report import show_launch, summary
+from forge_dagster.cli.sources import use_folder
+from forge_dagster.declared import load_declared
+from forge_dagster.errors import UserError
+from forge_dagster.home import home
+from forge_dagster.provenance.run import Run
+
+
+def command(
+    recipe: Annotated[
+        list[str] | None, typer.Option(help="Train this recipe and what it needs; repeatable. Default: every recipe.")
+    ] = None,
+    select_: Annotated[
+        str | None,
+        typer.Option("--select", help="Only these assets, comma-separated, e.g. corpus,tiny-dense/base_checkpoint."),
+    ] = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option(help="A folder of documents to learn from as it is, or a folder of source files (*.yaml)."),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Make the artifacts again even where they stand.")] = False,
+    json: Json = False,
+) -> None:
+    """Make documents, corpus, checkpoints, scorecards and releases; reuse what already stands.
+
+    Stopping it, by Ctrl-C or by force, loses nothing that was made; the same command goes on from there.
+
+    Examples: `forge run`; `forge run --recipe tiny-dense`; `forge run --sources ~/handbooks --recipe tiny-dense`.
+    """
+    if sources is not None:
+        use_folder(sources)
+    declared = load_declared()
+    hops = all_hops(declared)
+    unknown = [name for name in recipe or [] if name not in declared.recipes]
+    if unknown:
+        known = ", ".join(declared.recipes)
+        raise UserError(f"--recipe {unknown[0]!r}", rule=f"a recipe is one of {known}", mend="add recipes/NAME.yaml")
+    chosen = hops
+    if recipe:
+        chosen = with_ancestors(hops, [hop for hop in hops if hop.asset.split("/")[0] in recipe])
+    if select_:
+        chosen = select(chosen, [name.strip() for name in select_.split(",")])
+
+    from forge_dagster.cli.launcher import launch, new_launch_id
+
+    launch_id = new_launch_id()
+    if not json:
+        err.print(f"forge run {launch_id}: {len(chosen)} artifacts, state in {home().root}")
+    with watching(Run(home(), launch_id), quiet=json):
+        result = launch(home(), declared, with_ancestors(hops, chosen), chosen, force=force, launch_id=launch_id)
+    report = summary(home(), result, chosen)
+    print_json(report) if json else show_launch(report)
+    if result.errors:
+        raise typer.Exit(result.errors[0]["exit_code"])
+    if not report["complete"]:
+        raise typer.Exit(1)

@@ -1,0 +1,31 @@
+"""`forge sample`: write the documents of a fictional organisation."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from forge_dagster.cli.console import Json, err, out, print_json
+from forge_dagster.sample.generate import generate
+
+
+def command(
+    out_: Annotated[Path, typer.Option("--out", help="A new or empty folder.")],
+    documents: Annotated[int, typer.Option(help="How many documents, 20 to 1,000,000.")] = 300,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    json: Json = False,
+) -> None:
+    """Write a fictional organisation: documents in several formats, and facts.jsonl with what they state.
+
+    Learn from it with `forge run --sources OUT`.
+    """
+    with Progress(console=err, disable=json or not err.is_terminal) as bars:
+        task = bars.add_task("documents", total=documents)
+        report = generate(documents, seed, out_, lambda done, total: bars.update(task, completed=done, total=total))
+    if json:
+        print_json(report.model_dump(mode="json"))
+        return
+    for name, value in report.model_dump(mode="json").items():
+        out.print(f"{name}: {value}", markup=False)
+    out.print(f"Next: forge run --sources {out_}")

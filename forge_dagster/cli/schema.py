@@ -1,0 +1,31 @@
+"""`forge schema`: the JSON Schema of what people and agents may declare."""
+
+from typing import Annotated, Any
+
+import typer
+
+from forge_dagster.cli.console import print_json
+from forge_dagster.declared import stage_module, stage_names
+from forge_dagster.errors import UserError
+from forge_dagster.policy import Policy
+from forge_dagster.recipe import Recipe
+from forge_dagster.source import Source
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """JSON Schema by kind; each training stage has one for its settings."""
+    kinds = {"recipe": Recipe, "source": Source, "policy": Policy}
+    stages = {f"stage/{name}": stage_module(name).Settings for name in stage_names()}
+    return {name: model.model_json_schema() for name, model in {**kinds, **stages}.items()}
+
+
+def command(
+    kind: Annotated[
+        str | None, typer.Argument(help="recipe, source, policy or stage/NAME; default: all of them.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of recipes, sources, policies and stage settings."""
+    found = schemas()
+    if kind is not None and kind not in found:
+        raise UserError(f"{kind!r}", rule=f"one of {', '.join(found)}", mend="choose one of these")
+    print_json(found if kind is None else found[kind])

@@ -1,0 +1,19 @@
+"""`forge ui`: Dagster's web server and daemon on loopback, over this home."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forge_dagster.environment import prepare_dagster_home
+from forge_dagster.home import PROJECT
+
+
+def command(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
+    """Open the Dagster UI: lineage, runs, plots; materialize sources and recipes by clicking."""
+    prepare_dagster_home()
+    executable = Path(sys.executable).with_name("dagster")
+    dagster = [str(executable), "dev", "--workspace", str(PROJECT / "workspace.yaml"), "--host", "127.0.0.1"]
+    os.execvp(dagster[0], [*dagster, "--port", str(port)])

@@ -1,0 +1,52 @@
+"""`forge verify`: recompute every digest, down to the raw documents."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from forge_dagster.cli.console import Json, amount, duration, err, out, print_json
+from forge_dagster.cli.show import resolve
+from forge_dagster.errors import IntegrityError, UserError
+from forge_dagster.home import home
+from forge_dagster.provenance.store import ArtifactStore
+from forge_dagster.provenance.verify import everything, verify
+
+
+def command(
+    artifact: Annotated[
+        str | None, typer.Argument(help="KEY or KEY@DIGEST; default: the current release of every recipe.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every version in the store.")] = False,
+    json: Json = False,
+) -> None:
+    """Re-hash an artifact and everything it was made from; name each file that differs. Exit code 3 if one does."""
+    started = time.monotonic()
+    store = ArtifactStore(home().artifacts)
+    if all_:
+        targets = list(everything(home().artifacts))
+    elif artifact:
+        targets = [resolve(artifact)]
+    else:
+        targets = [(key, str(store.current(key))) for key in store.all_keys() if key.endswith("/release")]
+    if not targets:
+        raise UserError("nothing to verify: no release stands", rule="an artifact", mend="forge run, or name a KEY")
+    with err.status("verifying") as status:
+        found = verify(
+            home().artifacts,
+            home().ledger,
+            targets,
+            lambda done, label: status.update(f"verifying {label} ({done} artifacts done)"),
+        )
+    if json:
+        print_json({**vars(found), "targets": [f"{key}@{digest}" for key, digest in targets]})
+    else:
+        out.print(
+            f"{'verified' if not found.problems else 'checked'} {found.artifacts} artifacts, {found.files} files, "
+            f"{amount(found.bytes)}, {found.documents} raw documents, {found.statements} ledger statements "
+            f"in {duration(time.monotonic() - started)}"
+        )
+        for problem in found.problems:
+            err.print(f"differs: {problem}", style="red", markup=False)
+    if found.problems:
+        raise typer.Exit(IntegrityError.exit_code)

@@ -1,0 +1,65 @@
+"""Everything a person declares as data: sources, recipes and policies, read and validated together."""
+
+import importlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from forge_dagster import stages
+from forge_dagster.errors import RecipeError
+from forge_dagster.home import folder_of
+from forge_dagster.policy import Policy, load_policies
+from forge_dagster.recipe import Recipe, StageEntry, load_recipes
+from forge_dagster.source import PlacedSource, explain, load_sources
+from forge_dagster.stage import FrozenModel
+from forge_dagster.training.job import TrainingJob
+
+
+class Declared(FrozenModel):
+    """What a run freezes at launch; its steps read this, never the files again."""
+
+    sources: Mapping[str, PlacedSource]
+    recipes: Mapping[str, Recipe]
+    policies: Mapping[str, Policy]
+
+
+@cache
+def stage_names() -> tuple[str, ...]:
+    """The training stages there are: the files of forge_dagster/stages."""
+    folder = Path(stages.__path__[0])
+    return tuple(sorted(path.stem for path in folder.glob("[!_]*.py")))
+
+
+def stage_module(name: str) -> Any:
+    """The module of a training stage. Raises RecipeError if there is no such file."""
+    if name not in stage_names():
+        raise RecipeError(
+            f"stage: {name!r}", rule=f"a stage is one of {', '.join(stage_names())}", mend="choose one of these"
+        )
+    return importlib.import_module(f"{stages.__name__}.{name}")
+
+
+def training_job(recipe: Recipe, entry: StageEntry) -> TrainingJob[Any]:
+    """The typed configuration of one stage of a recipe. Raises RecipeError on a broken rule."""
+    settings: type[FrozenModel] = stage_module(entry.stage).Settings
+    try:
+        typed = settings.model_validate(entry.settings)
+    except ValidationError as error:
+        raise explain(Path(f"{recipe.name}.yaml (stage {entry.stage})"), error) from error
+    return TrainingJob[Any](seed=recipe.seed, model=recipe.model, settings=typed)
+
+
+def load_declared() -> Declared:
+    """Read sources, recipes and policies from their folders. Raises RecipeError or SourceError."""
+    recipes = load_recipes(folder_of("recipes"))
+    for recipe in recipes.values():
+        for entry in recipe.stages:
+            training_job(recipe, entry)
+    return Declared(
+        sources=load_sources(folder_of("sources")),
+        recipes=recipes,
+        policies=load_policies(folder_of("policies")),
+    )

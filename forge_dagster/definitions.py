@@ -1,0 +1,27 @@
+"""The Dagster code location: every asset with its policy, made from recipes and sources as they stand."""
+
+from forge_dagster.environment import close
+
+close()
+
+import dagster as dg  # noqa: E402  (libraries read the environment when imported)
+
+from assets.asset import dagster_assets  # noqa: E402
+from assets.graph import all_hops  # noqa: E402
+from forge_dagster.declared import load_declared  # noqa: E402
+from resources.executor import step_executor  # noqa: E402
+from resources.store import Store  # noqa: E402
+
+OWNERS = ["team:ml-platform"]
+
+
+def with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """What holds for every asset alike."""
+    return spec.replace_attributes(owners=OWNERS)
+
+
+defs = dg.Definitions(
+    assets=[asset.map_asset_specs(with_policy) for asset in dagster_assets(all_hops(load_declared()))],
+    resources={"store": Store()},
+    executor=step_executor,
+)

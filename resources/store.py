@@ -1,0 +1,72 @@
+"""The artifact store as a Dagster resource: every asset's one statement is `store.materialize(...)`."""
+
+import ctypes
+import getpass
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from forge_dagster.declared import Declared, load_declared
+from forge_dagster.errors import ForgeError, VerdictError
+from forge_dagster.home import home
+from forge_dagster.provenance.build import Order, build
+from forge_dagster.provenance.run import Run
+from forge_dagster.stage import Finding
+from resources.presentation import check_results, materialize_result
+
+LAUNCH_TAG = "forge/launch"
+ACTOR_TAG = "forge/actor"
+FORCE_TAG = "forge/force"
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def actor() -> str:
+    """Who starts a run from this process: FORGE_ACTOR, else the login name."""
+    return os.environ.get("FORGE_ACTOR") or f"user:{getpass.getuser()}"
+
+
+def freeze(run: Run, who: str, declared: Declared | None = None) -> Declared:
+    """Freeze what the run reads, or return what was frozen first."""
+    wanted = declared or load_declared()
+    frozen = run.freeze({"declared": wanted.model_dump(mode="json"), "actor": who})
+    return Declared.model_validate(frozen["declared"])
+
+
+def die_with_parent() -> None:
+    """A step process must not outlive its run: two trainers would write one work folder."""
+    if multiprocessing.parent_process() is not None:
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Store(dg.ConfigurableResource[Any]):
+    """Builds artifacts into the store of FORGE_HOME and mirrors them to Dagster."""
+
+    def materialize(
+        self, context: dg.AssetExecutionContext, order_of: Callable[[Declared, bool], Order]
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        """Build the order in this run's launch; yield check results and the materialization.
+
+        Raises dagster.Failure with the message of any ForgeError.
+        """
+        die_with_parent()
+        tags = context.run.tags
+        run = Run(home(), tags.get(LAUNCH_TAG, context.run.run_id))
+        who = tags.get(ACTOR_TAG) or tags.get("user") or actor()
+        key = context.asset_key.to_user_string()
+        try:
+            declared = freeze(run, who)
+            order = order_of(declared, tags.get(FORCE_TAG) == "true")
+            key = order.key
+            built = build(run, order, actor=who, say=context.log.info)
+        except ForgeError as error:
+            run.note_error(key, error)
+            if isinstance(error, VerdictError):
+                yield from check_results([Finding.model_validate(item) for item in error.findings])
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+        verb = "reused" if built.reused else "made"
+        context.log.info(f"{verb} {key}@{built.record.digest[:12]} in {built.seconds:.1f} s")
+        yield materialize_result(built)

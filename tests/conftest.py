@@ -1,0 +1,71 @@
+"""Shared fixtures: a closed environment, and a toy stage that stands in for no library."""
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from forge_dagster.environment import close
+from forge_dagster.home import Home
+from forge_dagster.provenance.build import Built, Order, build
+from forge_dagster.provenance.run import Run
+from forge_dagster.stage import NoConfig
+
+close()
+
+TOY = """
+from forge_dagster.stage import Finding, Report, Stage
+
+def run(inputs, config, out, context):
+    context.progress(1, 1, "toy")
+    text = "".join((folder / "text.txt").read_text() for _, folder in sorted(inputs.items())) + "{word}"
+    (out / "text.txt").write_text(text)
+    (context.beside / "times.txt").write_text("now")
+    return Report(counts={{"rows": len(text)}})
+
+def check(content):
+    text = (content / "text.txt").read_text()
+    return [Finding(name="no_x", passed="x" not in text, observed={{"text": text}})]
+
+STAGE = Stage(run=run, check=check, check_names=("no_x",))
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home of its own."""
+    monkeypatch.setenv("FORGE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home" / "dagster"))
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], str]]:
+    """Write a stage module that appends `word` to its inputs' text; return its name."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    made: list[str] = []
+
+    def write(name: str, word: str) -> str:
+        (folder / f"{name}.py").write_text(textwrap.dedent(TOY.format(word=word)))
+        made.append(name)
+        return name
+
+    yield write
+    for name in made:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def make(home: Home) -> Callable[..., Built]:
+    """Build one artifact of a toy module in a run."""
+
+    def build_one(run: Run, key: str, module: str, force: bool = False, **inputs: str) -> Built:
+        run.freeze({})
+        order = Order(key=key, module=module, inputs=inputs, external={}, config=NoConfig(), numerics=None, force=force)
+        return build(run, order, actor="user:test", say=lambda _: None)
+
+    return build_one
