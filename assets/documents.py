@@ -1,1 +1,110 @@
-"""From the sources' files to the training text: raw, clean, split, corpus; and the data made from it."""
+"""From the sources' files to the training text, the benchmark and the data made from the corpus."""
+
+from assets.hop import Hop
+from forge_dagster.corpus.clean import CleanConfig
+from forge_dagster.corpus.instructions import InstructionsConfig
+from forge_dagster.corpus.preferences import PreferencesConfig
+from forge_dagster.corpus.snapshot import SnapshotConfig
+from forge_dagster.corpus.split import SplitConfig
+from forge_dagster.corpus.walk import tree_digest
+from forge_dagster.declared import Declared
+from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
+from forge_dagster.provenance.build import External
+from forge_dagster.provenance.files import sha256_file
+
+SEED = 1  # of every choice among documents; a recipe's own seed decides its training alone
+CLEAN = CleanConfig(shortest=40)
+SPLIT = SplitConfig(seed=SEED, near_duplicate_jaccard=0.8, validation_share=0.05, test_share=0.03)
+BENCHMARK = BenchmarkConfig(seed=SEED, most_items=200)
+INSTRUCTIONS = InstructionsConfig(seed=SEED, held_out_share=0.1, most_rows=1500)
+MOST_PREFERENCES = 600
+POLICY = "answer-form"
+
+
+def document_hops(declared: Declared) -> list[Hop]:
+    """Two hops a source, then the ones that join all sources."""
+    clean = {f"clean_documents/{name}": f"clean_documents/{name}" for name in declared.sources}
+    return [
+        *(_raw(name) for name in declared.sources),
+        *(_clean(name) for name in declared.sources),
+        Hop(
+            asset="document_split",
+            module="forge_dagster.corpus.split",
+            description="Duplicates clustered over all sources, one of each kept, clusters sent to one side.",
+            group="documents",
+            inputs=clean,
+            config=lambda _: SPLIT,
+        ),
+        Hop(
+            asset="domain_benchmark",
+            module="forge_dagster.evaluation.domain_benchmark",
+            description="lm-eval tasks made from the sources' facts and from held-out documents.",
+            group="documents",
+            inputs={"document_split": "document_split", **clean},
+            external=_facts,
+            config=lambda _: BENCHMARK,
+        ),
+        Hop(
+            asset="corpus",
+            module="forge_dagster.corpus.corpus",
+            description="The training text, decontaminated against the benchmark, and the held-out sides.",
+            group="documents",
+            inputs={"document_split": "document_split", "domain_benchmark": "domain_benchmark", **clean},
+        ),
+        Hop(
+            asset="instructions",
+            module="forge_dagster.corpus.instructions",
+            description="Question and answer pairs that the training documents contain, with their documents.",
+            group="documents",
+            inputs={"corpus": "corpus"},
+            config=lambda _: INSTRUCTIONS,
+        ),
+        Hop(
+            asset="preferences",
+            module="forge_dagster.corpus.preferences",
+            description="For each instruction an answer that keeps the policy, and one that does not.",
+            group="documents",
+            inputs={"instructions": "instructions"},
+            config=lambda frozen: PreferencesConfig(
+                seed=SEED, policy=frozen.policies[POLICY], most_rows=MOST_PREFERENCES
+            ),
+        ),
+    ]
+
+
+def _raw(name: str) -> Hop:
+    def folder(frozen: Declared) -> dict[str, External]:
+        path = frozen.sources[name].folder
+        return {"folder": External(path=path, digest=tree_digest(path))}
+
+    return Hop(
+        asset="raw_documents",
+        partition=name,
+        module="forge_dagster.corpus.snapshot",
+        description="Every file of a source as it is, with its SHA-256 and a disposition for each.",
+        group="documents",
+        external=folder,
+        config=lambda _: SnapshotConfig(source=name),
+        kinds=frozenset({"python", "parquet"}),
+    )
+
+
+def _clean(name: str) -> Hop:
+    return Hop(
+        asset="clean_documents",
+        partition=name,
+        module="forge_dagster.corpus.clean",
+        description="Each raw document parsed to normal text, or dropped by a rule, or quarantined.",
+        group="documents",
+        inputs={"raw_documents": f"raw_documents/{name}"},
+        config=lambda _: CLEAN,
+        kinds=frozenset({"python", "parquet"}),
+    )
+
+
+def _facts(frozen: Declared) -> dict[str, External]:
+    return {
+        f"facts/{name}": External(path=source.facts, digest=sha256_file(source.facts))
+        for name, source in frozen.sources.items()
+        if source.facts is not None
+    }

@@ -1,0 +1,74 @@
+"""Reads token shards: one split as a list of documents, memory-mapped."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from forge_dagster.errors import IntegrityError
+from forge_dagster.tokens.control import END_OF_TEXT_ID
+
+
+@dataclass(frozen=True, eq=False)
+class Documents:
+    """The documents of one split, in the order of the index; document i has `lengths[i]` tokens.
+
+    A document's length includes its closing `<|end_of_text|>`, `sizes[i]` is its text in UTF-8 bytes.
+    """
+
+    shards: tuple[np.ndarray, ...]
+    shard: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    sizes: np.ndarray
+    vocab_size: int
+
+    @property
+    def tokens(self) -> int:
+        return int(self.lengths.sum())
+
+    @property
+    def longest(self) -> int:
+        return int(self.lengths.max())
+
+    def window(self, document: int, start: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (inputs, labels), each [length]: labels are tokens start .. start+length of the document.
+
+        An input is the token before its label; `<|end_of_text|>` stands before the first token of a document,
+        so every token of the shard is predicted, the closing `<|end_of_text|>` included.
+        """
+        first = int(self.starts[document]) + start
+        tokens = self.shards[self.shard[document]]
+        labels = tokens[first : first + length].astype(np.int64)
+        inputs = np.empty_like(labels)
+        inputs[0] = tokens[first - 1] if start else END_OF_TEXT_ID
+        inputs[1:] = labels[:-1]
+        return inputs, labels
+
+
+def open_documents(folder: Path, split: str) -> Documents:
+    """Map one split of token shards. Raises IntegrityError if a shard is shorter or longer than meta.json says."""
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    dtype = np.dtype(meta["dtype"])
+    names = [shard["name"] for shard in meta["splits"][split]["shards"]]
+    for shard in meta["splits"][split]["shards"]:
+        size = (folder / shard["name"]).stat().st_size
+        if size != shard["tokens"] * dtype.itemsize:
+            raise IntegrityError(
+                f"{shard['name']} has {size} bytes, its record says {shard['tokens'] * dtype.itemsize}",
+                mend="make the token shards again",
+            )
+    index = pq.read_table(folder / "documents.parquet", columns=["split", "shard", "start", "length", "bytes"])
+    index = index.filter(pc.equal(index.column("split"), split))
+    return Documents(
+        shards=tuple(np.memmap(folder / name, dtype=dtype, mode="r") for name in names),
+        shard=pc.index_in(index.column("shard"), value_set=pa.array(names)).to_numpy(),
+        starts=index.column("start").to_numpy(),
+        lengths=index.column("length").to_numpy(),
+        sizes=index.column("bytes").to_numpy(),
+        vocab_size=meta["vocab_size"],
+    )

@@ -1,0 +1,154 @@
+"""Hop 8: the corpus as memory-mapped token shards, with an index that says which document every token comes from."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from forge_dagster.errors import DataError
+from forge_dagster.stage import Finding, NoConfig, Report, Stage, StageContext
+from forge_dagster.tokens.control import END_OF_TEXT_ID
+from forge_dagster.tokens.encoding import encode_batch, load_encoder
+
+SPLITS = ("train", "validation")
+BATCH = 256
+"""Documents encoded at a time."""
+SHARD_TOKENS = 1 << 26
+"""Tokens after which a new shard begins: 128 MiB of uint16; a document is never divided between shards."""
+
+INDEX = pa.schema(
+    [
+        ("document", pa.string()),
+        ("split", pa.string()),
+        ("shard", pa.string()),
+        ("start", pa.int64()),
+        ("length", pa.int64()),
+        ("bytes", pa.int64()),
+    ]
+)
+"""`start` and `length` count tokens (the closing `<|end_of_text|>` included), `bytes` the UTF-8 bytes of the text."""
+CHECK_NAMES = ("index_covers_shards", "documents_are_closed", "tokens_in_vocabulary")
+
+
+def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageContext) -> Report:
+    """Encode train.parquet and validation.parquet; each document is followed by `<|end_of_text|>`.
+
+    Writes <split>-<nnnnn>.bin (little endian), documents.parquet in reading order, and meta.json.
+    Memory does not grow with the corpus. Raises DataError if a split has no document.
+    """
+    encoder = load_encoder(inputs["tokenizer"])
+    vocabulary = encoder.get_vocab_size()
+    dtype = np.dtype("<u2") if vocabulary <= 1 << 16 else np.dtype("<u4")
+    files = {split: pq.ParquetFile(inputs["corpus"] / f"{split}.parquet") for split in SPLITS}
+    total = sum(file.metadata.num_rows for file in files.values())
+    meta: dict[str, Any] = {"dtype": dtype.str, "vocab_size": vocabulary, "splits": {}}
+    done = 0
+    with pq.ParquetWriter(out / "documents.parquet", INDEX, compression="zstd") as index:
+        for split, file in files.items():
+            writer = _ShardWriter(out, split, dtype)
+            for batch in file.iter_batches(batch_size=BATCH, columns=["id", "text"]):
+                texts = batch.column("text").to_pylist()
+                rows = [
+                    {"document": document, "split": split, "bytes": len(text.encode()), **writer.add(ids)}
+                    for document, text, ids in zip(
+                        batch.column("id").to_pylist(), texts, encode_batch(encoder, texts), strict=True
+                    )
+                ]
+                index.write_table(pa.Table.from_pylist(rows, INDEX))
+                done += len(rows)
+                context.progress(done, total, f"documents encoded ({split})")
+            writer.close()
+            if not writer.documents:
+                raise DataError(
+                    f"the {split} side of the corpus has no document",
+                    rule="training and validation each need at least one",
+                    mend="add documents to the source",
+                )
+            meta["splits"][split] = {
+                "documents": writer.documents,
+                "tokens": writer.tokens,
+                "longest": writer.longest,
+                "shards": writer.shards,
+            }
+    (out / "meta.json").write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    counts = {f"{split}_{key}": meta["splits"][split][key] for split in SPLITS for key in ("documents", "tokens")}
+    return Report(counts=counts)
+
+
+class _ShardWriter:
+    """Appends documents to <split>-<nnnnn>.bin and begins a new file when one is full."""
+
+    def __init__(self, out: Path, split: str, dtype: np.dtype) -> None:
+        self.out, self.split, self.dtype = out, split, dtype
+        self.shards: list[dict[str, Any]] = []
+        self.documents = self.tokens = self.longest = 0
+        self._file: Any = None
+
+    def add(self, ids: list[int]) -> dict[str, Any]:
+        """Write one document; return its place as shard, start and length."""
+        tokens = np.array([*ids, END_OF_TEXT_ID], dtype=self.dtype)
+        if self._file is None or self.shards[-1]["tokens"] >= SHARD_TOKENS:
+            self.close()
+            name = f"{self.split}-{len(self.shards):05d}.bin"
+            self._file = (self.out / name).open("wb")
+            self.shards.append({"name": name, "tokens": 0})
+        shard = self.shards[-1]
+        place = {"shard": shard["name"], "start": shard["tokens"], "length": len(tokens)}
+        self._file.write(tokens.tobytes())
+        shard["tokens"] += len(tokens)
+        self.tokens += len(tokens)
+        self.documents += 1
+        self.longest = max(self.longest, len(tokens))
+        return place
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def check(content: Path) -> list[Finding]:
+    """Judge shards: the index covers every token once, documents end where it says, ids lie in the vocabulary."""
+    meta = json.loads((content / "meta.json").read_text(encoding="utf-8"))
+    dtype = np.dtype(meta["dtype"])
+    uncovered, open_documents, largest = [], 0, 0
+    places = _places(content / "documents.parquet")
+    for split in SPLITS:
+        for shard in meta["splits"][split]["shards"]:
+            tokens = np.memmap(content / shard["name"], dtype=dtype, mode="r")
+            starts, lengths = places.get(shard["name"], (np.zeros(0, np.int64), np.zeros(0, np.int64)))
+            ends = starts + lengths
+            contiguous = len(starts) > 0 and starts[0] == 0 and bool((starts[1:] == ends[:-1]).all())
+            if not contiguous or ends[-1] != len(tokens) or len(tokens) != shard["tokens"]:
+                uncovered.append(shard["name"])
+                continue
+            open_documents += int((tokens[ends - 1] != END_OF_TEXT_ID).sum())
+            largest = max(largest, int(tokens.max()))
+    return [
+        Finding(name=CHECK_NAMES[0], passed=not uncovered, observed={"shards": uncovered}),
+        Finding(name=CHECK_NAMES[1], passed=not open_documents, observed={"open": open_documents}),
+        Finding(
+            name=CHECK_NAMES[2],
+            passed=largest < meta["vocab_size"],
+            observed={"largest": largest, "vocab_size": meta["vocab_size"]},
+        ),
+    ]
+
+
+def _places(index: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    places = {}
+    for name, rows in _by_shard(pq.read_table(index, columns=["shard", "start", "length"])):
+        places[name] = (rows.column("start").to_numpy(), rows.column("length").to_numpy())
+    return places
+
+
+def _by_shard(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    for name in pc.unique(table.column("shard")).to_pylist():
+        yield name, table.filter(pc.equal(table.column("shard"), name))
+
+
+STAGE = Stage(run=run, check=check, check_names=CHECK_NAMES)

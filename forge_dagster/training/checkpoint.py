@@ -1,0 +1,141 @@
+"""Mid-run checkpoints: a folder of safetensors and JSON that is whole or not there, and verified when read."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from forge_dagster.errors import IntegrityError
+
+MANIFEST = "MANIFEST.json"
+STEP = re.compile(r"step-(\d{9})")
+KEEP = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What `save` was given, read back and verified."""
+
+    step: int
+    tensors: dict[str, dict[str, Tensor]]
+    state: dict[str, Any]
+
+
+def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
+    """Write `folder`/step-<step> and remove all but the last two; `tensors` maps a file name to its tensors.
+
+    Staged, each file flushed to the disk, the manifest of SHA-256 last, then renamed: a crash at any point leaves
+    either the whole checkpoint or none. OSError (a full disk) propagates, with earlier checkpoints intact.
+    """
+    staging = folder / f".staging-{os.getpid()}"
+    _remove(staging)
+    staging.mkdir(parents=True)
+    try:
+        for name, group in tensors.items():
+            with disk_errors():
+                save_file({key: value.contiguous() for key, value in group.items()}, staging / f"{name}.safetensors")
+        (staging / "state.json").write_text(json.dumps({"step": step, **state}, sort_keys=True), encoding="utf-8")
+        files = sorted(staging.iterdir())
+        for path in files:
+            _flush(path)
+        manifest = {path.name: _sha256(path) for path in files}
+        (staging / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
+        _flush(staging / MANIFEST)
+        _flush(staging)
+        target = folder / f"step-{step:09d}"
+        _remove(target)
+        staging.rename(target)
+        _flush(folder)
+    except OSError:
+        _remove(staging)
+        raise
+    for old in checkpoints(folder)[KEEP:]:
+        shutil.rmtree(old)
+    return target
+
+
+def load_newest(folder: Path, *, tell: Callable[[str], None]) -> Checkpoint | None:
+    """Return the newest checkpoint whose bytes are as written, or None if there has never been one.
+
+    A checkpoint that differs is renamed to `.corrupt-...`, told, and the one before is tried. Raises IntegrityError
+    if there are checkpoints but none is sound: beginning at zero without a word would hide a failing disk.
+    """
+    for stale in folder.glob(".staging-*"):
+        shutil.rmtree(stale)
+    found = checkpoints(folder)
+    for path in found:
+        problem = differs(path)
+        if not problem:
+            state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+            tensors = {file.stem: load_file(file) for file in sorted(path.glob("*.safetensors"))}
+            return Checkpoint(step=state.pop("step"), tensors=tensors, state=state)
+        path.rename(folder / f".corrupt-{path.name}-{len(list(folder.glob('.corrupt-*')))}")
+        tell(f"checkpoint {path.name} is corrupt ({problem}); trying the one before")
+    if found:
+        raise IntegrityError(
+            f"all {len(found)} checkpoints in {folder} are corrupt",
+            rule="a training goes on from a checkpoint whose bytes are as written",
+            mend="check the disk, remove that folder, and run again to begin at step 0",
+        )
+    return None
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Return the folders of the checkpoints, newest first."""
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if STEP.fullmatch(path.name)), reverse=True)
+
+
+def differs(path: Path) -> str:
+    """Return which file of a checkpoint is not as its manifest says; empty if none."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return f"{MANIFEST} is missing or unreadable"
+    for name, digest in manifest.items():
+        if not (path / name).is_file():
+            return f"{name} is missing"
+        if _sha256(path / name) != digest:
+            return f"{name} differs"
+    return ""
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Raise OSError for what the disk refuses inside the block; safetensors hides its number in a message."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"Os \{ code: (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+
+
+def _remove(path: Path) -> None:
+    if path.exists():
+        shutil.rmtree(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

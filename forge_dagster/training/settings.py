@@ -1,0 +1,49 @@
+"""What a pre-training is told: budget, batch, schedule and learning rates."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from forge_dagster.stage import FrozenModel
+
+
+class Settings(FrozenModel):
+    """Settings of the base stage; nothing that changes the result has a default."""
+
+    sequence_length: int = Field(ge=8, description="tokens of a packed row; the longest context the model learns")
+    batch_tokens: int = Field(ge=8, description="tokens of one step; a multiple of sequence_length")
+    tokens: int = Field(ge=8, description="tokens of the whole training")
+    warmup_share: float = Field(ge=0, le=1, description="share of the steps in which learning rates rise")
+    decay_share: float = Field(ge=0, le=1, description="share of the steps in which learning rates fall to zero")
+    muon_lr: float = Field(gt=0, description="peak learning rate of hidden matrices")
+    embedding_lr: float = Field(gt=0, description="peak learning rate of embeddings")
+    head_lr: float = Field(gt=0, description="peak learning rate of an untied output head")
+    norm_lr: float = Field(gt=0, description="peak learning rate of the gains of norms")
+    router_lr: float = Field(gt=0, description="peak learning rate of routers; without effect in a dense model")
+    muon_momentum: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0, description="decoupled, of hidden matrices")
+    validation_tokens: int = Field(ge=1, description="most validation tokens scored at the end")
+    checkpoint_every_steps: int | None = Field(
+        default=None, ge=1, description="steps between mid-run checkpoints; every 20 seconds if not given"
+    )
+
+    @property
+    def rows(self) -> int:
+        """Rows of a batch."""
+        return self.batch_tokens // self.sequence_length
+
+    @property
+    def steps(self) -> int:
+        return self.tokens // self.batch_tokens
+
+    @model_validator(mode="after")
+    def budget_fits(self) -> Self:
+        if self.batch_tokens % self.sequence_length:
+            raise ValueError(
+                f"batch_tokens = {self.batch_tokens} is not a multiple of sequence_length = {self.sequence_length}"
+            )
+        if self.tokens < self.batch_tokens:
+            raise ValueError(f"tokens = {self.tokens} is less than one batch of batch_tokens = {self.batch_tokens}")
+        if self.warmup_share + self.decay_share > 1:
+            raise ValueError(f"warmup_share + decay_share = {self.warmup_share + self.decay_share}; they share 1")
+        return self
