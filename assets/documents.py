@@ -74,8 +74,7 @@ def document_hops(declared: Declared) -> list[Hop]:
 
 def _raw(name: str) -> Hop:
     def folder(frozen: Declared) -> dict[str, External]:
-        path = frozen.sources[name].folder
-        return {"folder": External(path=path, digest=tree_digest(path))}
+        return {"folder": External(path=frozen.sources[name].folder, measure=tree_digest)}
 
     return Hop(
         asset="raw_documents",
@@ -104,7 +103,7 @@ def _clean(name: str) -> Hop:
 
 def _facts(frozen: Declared) -> dict[str, External]:
     return {
-        f"facts/{name}": External(path=source.facts, digest=sha256_file(source.facts))
+        f"facts/{name}": External(path=source.facts, measure=sha256_file)
         for name, source in frozen.sources.items()
         if source.facts is not None
     }

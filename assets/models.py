@@ -1,12 +1,16 @@
 """From token shards to a release: one chain of assets for each recipe, made from its list of stages."""
 
-from forge_dagster.evaluation.scorecard import ScorecardConfig
-from forge_dagster.release import ReleaseConfig
-
+from assets.documents import POLICY
 from assets.hop import Hop
 from forge_dagster.declared import Declared, stage_module, training_job
+from forge_dagster.evaluation.scorecard import ScorecardConfig
 from forge_dagster.recipe import Recipe, StageEntry
+from forge_dagster.release import ReleaseConfig
 from forge_dagster.stage import FrozenModel
+
+SCORECARD_BATCH = 64  # rows of one forward pass in lm-eval
+MOST_ANSWERS = 100
+VALIDATION_TOKENS = 100_000
 
 
 def model_hops(declared: Declared) -> list[Hop]:
@@ -49,7 +53,16 @@ def _checkpoint(recipe: Recipe, entry: StageEntry, previous: str | None) -> Hop:
 def _scorecard(recipe: Recipe, checkpoints: dict[str, str]) -> Hop:
     def config(declared: Declared) -> FrozenModel:
         frozen = declared.recipes[recipe.name]
-        return ScorecardConfig(seed=frozen.seed, model=frozen.model, gates=frozen.gates, checkpoints=tuple(checkpoints))
+        return ScorecardConfig(
+            seed=frozen.seed,
+            model=frozen.model,
+            gates=frozen.gates,
+            checkpoints=tuple(checkpoints),
+            policy=declared.policies[POLICY],
+            batch_size=SCORECARD_BATCH,
+            most_answers=MOST_ANSWERS,
+            validation_tokens=VALIDATION_TOKENS,
+        )
 
     names = ("domain_benchmark", "token_shards", "tokenizer", "instructions")
     return Hop(

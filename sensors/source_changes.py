@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from forge_dagster.corpus.snapshot import tree_digest
+from forge_dagster.corpus.walk import tree_digest
 from forge_dagster.declared import load_declared
 from forge_dagster.provenance.canonical import fingerprint
 

@@ -35,9 +35,9 @@ def main() -> None:
         fail(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        error = InterruptedRun("stopped by Ctrl-C", mend="run the same command again; it goes on from there")
-        fail(error)
-        sys.exit(error.exit_code)
+        stopped = InterruptedRun("stopped by Ctrl-C", mend="run the same command again; it goes on from there")
+        fail(stopped)
+        sys.exit(stopped.exit_code)
 
 
 if __name__ == "__main__":

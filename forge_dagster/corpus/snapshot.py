@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from forge_dagster.corpus.dispositions import DISPOSITIONS
 from forge_dagster.corpus.suites import judge_raw_documents
-from forge_dagster.corpus.walk import TreeDigest, entries
+from forge_dagster.corpus.walk import entries
 from forge_dagster.errors import SourceError
 from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
 
@@ -20,25 +20,22 @@ DOCUMENTS = pa.schema(
 
 
 class SnapshotConfig(FrozenModel):
-    """Which source is read, and the digest its folder has while it is."""
+    """Which source is read."""
 
     source: str
-    tree: str
 
 
 def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: StageContext) -> Report:
     """Write documents.parquet, dispositions.parquet and, beside the content, times.parquet.
 
-    Raises SourceError if the folder holds no document or changed since its digest was taken.
+    Raises SourceError if the folder is missing or holds no readable file.
     """
-    folder, digest = inputs["folder"], TreeDigest()
     batch: list[dict[str, object]] = []
     dispositions: list[dict[str, object]] = []
     times: list[dict[str, object]] = []
     held = 0
     with pq.ParquetWriter(out / "documents.parquet", DOCUMENTS, compression="zstd") as writer:
-        for entry in entries(folder):
-            digest.add(entry)
+        for entry in entries(inputs["folder"]):
             dispositions.append(
                 {"path": entry.path, "id": entry.id, "disposition": entry.disposition, "reason": entry.reason}
             )
@@ -57,13 +54,9 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
             writer.write_table(pa.Table.from_pylist(batch, DOCUMENTS))
     if not times:
         raise SourceError(
-            f"{folder} holds no readable file",
+            f"{inputs['folder']} holds no readable file",
             rule="a source has documents",
             mend="add documents, or correct `location`",
-        )
-    if digest.value() != config.tree:
-        raise SourceError(
-            f"{folder} changed while it was read", rule="a snapshot is of one moment", mend="run again when it is quiet"
         )
     pq.write_table(pa.Table.from_pylist(dispositions, DISPOSITIONS), out / "dispositions.parquet", compression="zstd")
     pq.write_table(pa.Table.from_pylist(times), context.beside / "times.parquet")

@@ -77,24 +77,9 @@ def entries(folder: Path) -> Iterator[Entry]:
         yield read(name, found)
 
 
-class TreeDigest:
-    """SHA-256 over path and content, or reason, of every entry in order."""
-
-    def __init__(self) -> None:
-        self._state = hashlib.sha256()
-
-    def add(self, entry: Entry) -> None:
-        """Take one entry in."""
-        self._state.update(f"{entry.path}\0{entry.id or entry.reason}\n".encode())
-
-    def value(self) -> str:
-        """Hex digest of the entries so far."""
-        return self._state.hexdigest()
-
-
 def tree_digest(folder: Path) -> str:
-    """Digest of a folder as a snapshot would read it. Raises SourceError if it is missing."""
-    digest = TreeDigest()
+    """SHA-256 over path and content, or reason, of every entry in order. Raises SourceError if it is missing."""
+    state = hashlib.sha256()
     for entry in entries(folder):
-        digest.add(entry)
-    return digest.value()
+        state.update(f"{entry.path}\0{entry.id or entry.reason}\n".encode())
+    return state.hexdigest()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from forge_dagster.errors import IntegrityError, StorageError, VerdictError
+from forge_dagster.errors import IntegrityError, SourceError, StorageError, VerdictError
 from forge_dagster.provenance.code_version import code_version
 from forge_dagster.provenance.context import RecordedContext
 from forge_dagster.provenance.files import content_digest, list_files, remove, write_atomically
@@ -28,10 +28,10 @@ WAIT = 6 * 3600.0  # seconds a second run waits for the artifact in the making b
 
 @dataclass(frozen=True, kw_only=True)
 class External:
-    """Bytes outside the store that a stage reads: where they lie now, and their digest."""
+    """Bytes outside the store that a stage reads: where they lie now, and how their digest is taken."""
 
     path: Path
-    digest: str
+    measure: Callable[[Path], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def stage_of(module: str) -> Stage:
 def identity_of(order: Order, digests: Mapping[str, str]) -> Identity:
     """Identity of an order, given the digest of each artifact key it reads."""
     inputs = {name: InputRef(key=key, digest=digests[key]) for name, key in order.inputs.items()}
-    inputs |= {name: InputRef(key=None, digest=item.digest) for name, item in order.external.items()}
+    inputs |= {name: InputRef(key=None, digest=item.measure(item.path)) for name, item in order.external.items()}
     return Identity(
         key=order.key,
         inputs=inputs,
@@ -169,6 +169,7 @@ def _make(
     try:
         with context.watching_signals():
             report = stage.run(inputs, order.config, staging / "content", context)
+        _still_as_it_was(order, identity)
         files = list_files(staging / "content")
         digest = content_digest(files)
         findings = stage.check(staging / "content") if stage.check else []
@@ -186,6 +187,16 @@ def _make(
         )
     remove(work)
     return record, findings
+
+
+def _still_as_it_was(order: Order, identity: Identity) -> None:
+    for name, item in order.external.items():
+        if item.measure(item.path) != identity.inputs[name].digest:
+            raise SourceError(
+                f"{item.path} changed while it was read",
+                rule="a snapshot is of one moment",
+                mend="run again when it is quiet",
+            )
 
 
 def _record(identity: Identity, report: Report, files: Mapping[str, Any], digest: str) -> Record:

@@ -1,0 +1,116 @@
+"""lm-eval on a model in memory: tasks from local JSONL, quiet, offline, every error an error."""
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from forge_dagster.errors import VerdictError
+from forge_dagster.evaluation.score import Score
+from forge_dagster.rewards import in_form, is_correct
+from forge_dagster.tokens.control import ASSISTANT, END, USER
+
+if TYPE_CHECKING:
+    from lm_eval.api.task import ConfigurableTask
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+ANSWER_TOKENS = 48
+"""Longest answer that is generated, in tokens."""
+
+
+def multiple_choice(name: str, items: Path, version: int) -> "ConfigurableTask":
+    """Task over `query`, `choices`, `gold`: the choice of the highest log-likelihood counts."""
+    return _task(
+        {
+            "task": name,
+            "output_type": "multiple_choice",
+            "doc_to_text": "{{query}}",
+            "doc_to_choice": "{{choices}}",
+            "doc_to_target": "{{gold}}",
+            "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+            "metadata": {"version": version},
+        },
+        items,
+    )
+
+
+def answers(items: Path, form: str) -> "ConfigurableTask":
+    """Task over `question`, `answer`: the greedy reply in the chat, judged for form and content."""
+
+    def judge(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
+        reply = results[0].strip()
+        good = in_form(reply, form)
+        return {"form": float(good), "correct": float(good and is_correct(reply, doc["answer"]))}
+
+    return _task(
+        {
+            "task": "answers",
+            "output_type": "generate_until",
+            "doc_to_text": USER + "{{question}}" + END + ASSISTANT,
+            "doc_to_target": "{{answer}}",
+            "process_results": judge,
+            "generation_kwargs": {"until": [END], "max_gen_toks": ANSWER_TOKENS, "do_sample": False},
+            "metric_list": [
+                {"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in ("form", "correct")
+            ],
+            "metadata": {"version": 1},
+        },
+        items,
+    )
+
+
+def _task(config: dict[str, Any], items: Path) -> "ConfigurableTask":
+    from lm_eval.api.task import ConfigurableTask
+
+    local = {
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(items)}},
+        "test_split": "test",
+        "num_fewshot": 0,
+        "target_delimiter": " " if config["output_type"] == "multiple_choice" else "",
+    }
+    return ConfigurableTask(config={**config, **local})
+
+
+def evaluate(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    tasks: Callable[[], Sequence["ConfigurableTask"]],
+    *,
+    batch_size: int,
+) -> dict[str, Score]:
+    """`task.metric` -> score. Raises VerdictError if a score is no number."""
+    import lm_eval
+    from lm_eval.models.huggingface import HFLM
+
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    harness = HFLM(
+        pretrained=model,
+        tokenizer=tokenizer,
+        batch_size=batch_size,
+        device="cpu",
+        max_length=model.config.max_position_embeddings,
+        add_bos_token=True,
+    )
+    with redirect_stderr(StringIO()):  # progress bars of its own; exceptions pass through
+        results = lm_eval.simple_evaluate(
+            model=harness, tasks=list(tasks()), bootstrap_iters=0, log_samples=False, verbosity="ERROR"
+        )
+    if results is None:
+        raise VerdictError("lm-eval returned no results", rule="an evaluation ends with scores")
+    scores = {}
+    for task, values in results["results"].items():
+        count = results["n-samples"][task]["effective"]
+        for name, value in values.items():
+            metric, _, kind = name.partition(",")
+            if kind != "none" or metric.endswith("_stderr") or not isinstance(value, float):
+                continue
+            if not math.isfinite(value):
+                raise VerdictError(f"{task}.{metric} = {value}", rule="a score is a number", mend="look at the model")
+            # Standard error of a mean of 0/1 outcomes, as lm-eval's own mean_stderr: sample variance over n.
+            error = math.sqrt(value * (1 - value) / (count - 1)) if count > 1 else None
+            scores[f"{task}.{metric}"] = Score(value=value, stderr=error, n=count)
+    return scores

@@ -1,0 +1,92 @@
+"""The model card of a release, in Hugging Face's format."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from forge_dagster.evaluation.score import Score
+from forge_dagster.gates import Verdict
+from forge_dagster.recipe import Recipe
+
+
+def model_card(
+    recipe: Recipe,
+    scores: Mapping[str, Mapping[str, Score]],
+    verdicts: Sequence[Verdict],
+    data: Mapping[str, Any],
+) -> str:
+    """Markdown with YAML metadata: what the model is, what it was made from, what it scored, where it ends."""
+    last = list(scores.values())[-1]
+    metadata = {
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "license": "other",
+        "tags": ["forge-dagster", recipe.model.architecture],
+        "model-index": [
+            {
+                "name": recipe.name,
+                "results": [
+                    {
+                        "task": {"type": "text-generation"},
+                        "dataset": {"name": metric.split(".")[0], "type": "internal"},
+                        "metrics": [{"type": metric.split(".")[1], "value": round(score.value, 4)}],
+                    }
+                    for metric, score in sorted(last.items())
+                ],
+            }
+        ],
+    }
+    metrics = sorted(last)
+    table = [
+        "| metric | " + " | ".join(scores) + " |",
+        "|---|" + "---|" * len(scores),
+        *("| " + " | ".join([metric, *(_cell(by.get(metric)) for by in scores.values())]) + " |" for metric in metrics),
+    ]
+    shape = recipe.model
+    experts = f", {shape.experts} experts of which {shape.experts_per_token} a token" if shape.experts else ""
+    return "\n".join(
+        [
+            "---",
+            yaml.safe_dump(metadata, sort_keys=False).strip(),
+            "---",
+            f"# {recipe.name}",
+            "",
+            recipe.description,
+            "",
+            f"Architecture {shape.architecture}: {shape.layers} layers, width {shape.hidden_size}{experts}. "
+            f"Stages: {', '.join(entry.stage for entry in recipe.stages)}. Seed {recipe.seed}.",
+            "",
+            "## Data",
+            "",
+            f"{data['documents']:,} documents: "
+            + ", ".join(f"{count:,} from {name}" for name, count in data["documents_by_source"].items())
+            + ".",
+            "",
+            "## Scores",
+            "",
+            *table,
+            "",
+            "Gates: " + "; ".join(verdict.reason for verdict in verdicts) + ".",
+            "",
+            "## Use",
+            "",
+            "```python",
+            "from transformers import AutoModelForCausalLM, AutoTokenizer",
+            "",
+            'model, tokenizer = AutoModelForCausalLM.from_pretrained("model"), AutoTokenizer.from_pretrained("model")',
+            "```",
+            "",
+            "## Limits",
+            "",
+            "The model knows what these documents say and no more; it states wrong facts with the same ease as right "
+            "ones, and the scores above say how often. It was not tested for uses outside the documents' subject.",
+            "",
+        ]
+    )
+
+
+def _cell(score: Score | None) -> str:
+    if score is None:
+        return "-"
+    return f"{score.value:.3f}" + (f" ± {score.stderr:.3f}" if score.stderr else "")

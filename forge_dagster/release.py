@@ -1,0 +1,115 @@
+"""The release: the last checkpoint with its scorecard, manifest and model card; refused unless every gate passes."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from forge_dagster.errors import VerdictError
+from forge_dagster.evaluation.score import Score, plain
+from forge_dagster.gates import Verdict, judge, passed
+from forge_dagster.model_card import model_card
+from forge_dagster.recipe import Recipe
+from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
+
+WEIGHTS = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+NAMES = ("every_weight_is_in_the_manifest", "every_gate_passes")
+
+
+class ReleaseConfig(FrozenModel):
+    """The recipe that is released, its gates included."""
+
+    recipe: Recipe
+
+
+def read_scores(path: Path) -> dict[str, dict[str, Score]]:
+    """Scores of a scorecard. Raises VerdictError if it is missing, empty or not one."""
+    try:
+        body = json.loads(path.read_bytes())
+        scores = {
+            name: {metric: Score.model_validate(score) for metric, score in by.items()}
+            for name, by in body["checkpoints"].items()
+        }
+    except (OSError, ValueError, KeyError, AttributeError, ValidationError) as error:
+        raise VerdictError(f"{path} is no scorecard: {error}", rule="no release without a scorecard") from error
+    if len(scores) < 2:
+        raise VerdictError(f"{path} scores {sorted(scores)}", rule="the untrained model and a checkpoint are scored")
+    return scores
+
+
+def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: StageContext) -> Report:
+    """Judge the gates anew from the scores, then copy weights and write manifest and model card.
+
+    Raises VerdictError naming each failed gate; what the scorecard says of itself counts for nothing.
+    """
+    scores = read_scores(inputs["scorecard"] / "scorecard.json")
+    expected = ["untrained", *(entry.stage for entry in config.recipe.stages)]
+    if list(scores) != expected:
+        raise VerdictError(f"the scorecard scores {list(scores)}", rule=f"every checkpoint in order: {expected}")
+    verdicts = judge(config.recipe.gates, plain(scores))
+    failed = [verdict for verdict in verdicts if not verdict.passed]
+    if not passed(verdicts):
+        raise VerdictError(
+            f"{config.recipe.name} is not released: " + "; ".join(verdict.reason for verdict in failed),
+            rule="every gate of the recipe passes",
+            mend="train longer or on more documents, or change `gates` in the recipe",
+            findings=[finding.model_dump(mode="json") for finding in _findings(True, failed)],
+        )
+    context.progress(1, 3, "copying weights")
+    (out / "model").mkdir()
+    for name in WEIGHTS:
+        shutil.copyfile(inputs["checkpoint"] / name, out / "model" / name)
+    shutil.copyfile(inputs["scorecard"] / "scorecard.json", out / "scorecard.json")
+    context.progress(2, 3, "manifest and model card")
+    data = _data_summary(inputs["corpus"])
+    (out / "README.md").write_text(model_card(config.recipe, scores, verdicts, data), encoding="utf-8")
+    files = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
+    manifest = {
+        "version": 1,
+        "recipe": config.recipe.model_dump(mode="json"),
+        "gates": [verdict.model_dump() for verdict in verdicts],
+        "data": data,
+        "files": files,
+    }
+    (out / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+    last = next(reversed(scores.values()))
+    return Report(
+        counts={"files": len(files) + 1, "gates": len(verdicts), "documents": data["documents"]},
+        metrics={verdict.metric: last[verdict.metric].value for verdict in verdicts},
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _data_summary(corpus: Path) -> dict[str, Any]:
+    table = pq.read_table(corpus / "train.parquet", columns=["id", "source"])
+    by_source = Counter(table["source"].to_pylist())
+    return {"documents": table.num_rows, "documents_by_source": dict(sorted(by_source.items()))}
+
+
+def _findings(whole: bool, failed: list[Verdict]) -> list[Finding]:
+    return [
+        Finding(name=NAMES[0], passed=whole),
+        Finding(name=NAMES[1], passed=not failed, observed={"failed": [verdict.reason for verdict in failed]}),
+    ]
+
+
+def check(content: Path) -> list[Finding]:
+    """The manifest names every file by its digest, and its gates passed."""
+    manifest = json.loads((content / "manifest.json").read_bytes())
+    found = {p.relative_to(content).as_posix(): _sha256(p) for p in sorted(content.rglob("*")) if p.is_file()}
+    found.pop("manifest.json")
+    verdicts = [Verdict.model_validate(gate) for gate in manifest["gates"]]
+    return _findings(found == manifest["files"], [verdict for verdict in verdicts if not verdict.passed])
+
+
+STAGE = Stage(run=run, check=check, check_names=NAMES)
