@@ -20,8 +20,14 @@ def with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
     return spec.replace_attributes(owners=OWNERS)
 
 
+per_source = dg.AssetSelection.assets("raw_documents", "clean_documents")
+
 defs = dg.Definitions(
     assets=[asset.map_asset_specs(with_policy) for asset in dagster_assets(all_hops(load_declared()))],
+    jobs=[
+        dg.define_asset_job("source", per_source, description="Read and clean one source's documents."),
+        dg.define_asset_job("models", dg.AssetSelection.all() - per_source, description="All that joins the sources."),
+    ],
     resources={"store": Store()},
     executor=step_executor,
 )

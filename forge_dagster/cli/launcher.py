@@ -37,11 +37,18 @@ class Launch:
     seconds: float = 0.0
 
 
-def asset_job() -> dg.JobDefinition:
-    """The job of all assets, for Dagster to find again in a step's process."""
+def source_job() -> dg.JobDefinition:
+    """The job of one source, for Dagster to find again in a step's process."""
     from forge_dagster.definitions import defs
 
-    return defs.resolve_implicit_global_asset_job_def()
+    return defs.resolve_job_def("source")
+
+
+def models_job() -> dg.JobDefinition:
+    """The job of everything that joins the sources, for Dagster to find again in a step's process."""
+    from forge_dagster.definitions import defs
+
+    return defs.resolve_job_def("models")
 
 
 def launch(
@@ -97,11 +104,15 @@ def execute(
     }
     try:
         result = dg.execute_job(
-            dg.reconstructable(asset_job),
+            dg.reconstructable(source_job if partition else models_job),
             instance=instance,
             asset_selection=sorted({dg.AssetKey(hop.asset.split("/")) for hop in hops}),
             tags=tags,
-            run_config={"execution": {"config": {"preload": HEAVY if heavy else LIGHT}}},
+            run_config={
+                "execution": {"config": {"preload": HEAVY if heavy else LIGHT}},
+                # The events go to Dagster's storage; the terminal belongs to the progress bars.
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
             raise_on_error=False,
         )
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as error:

@@ -7,7 +7,6 @@ import typer
 from rich.progress import Progress
 
 from forge_dagster.cli.console import Json, err, out, print_json
-from forge_dagster.sample.generate import generate
 
 
 def command(
@@ -20,6 +19,8 @@ def command(
 
     Learn from it with `forge run --sources OUT`.
     """
+    from forge_dagster.sample.generate import generate
+
     with Progress(console=err, disable=json or not err.is_terminal) as bars:
         task = bars.add_task("documents", total=documents)
         report = generate(documents, seed, out_, lambda done, total: bars.update(task, completed=done, total=total))

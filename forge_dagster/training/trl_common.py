@@ -1,0 +1,139 @@
+"""What the TRL stages share: quiet, offline, deterministic arguments, progress, the log and its plot."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import transformers
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, set_seed
+from transformers.utils import logging
+
+from forge_dagster.errors import DataError, InterruptedRun
+from forge_dagster.model.folder import load_model
+from forge_dagster.stage import StageContext
+from forge_dagster.tokens.control import CONTROL, END
+from forge_dagster.training.precision import effective_dtype
+
+
+def arguments(context: StageContext, seed: int) -> dict[str, Any]:
+    """Arguments of every trainer: nothing is reported, saved, downloaded or left to chance."""
+    return {
+        "output_dir": str(context.work / "trainer"),
+        "report_to": [],
+        "disable_tqdm": True,
+        "save_strategy": "no",
+        "logging_steps": 1,
+        "seed": seed,
+        "data_seed": seed,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": False,
+        "use_cpu": True,
+        "bf16": effective_dtype() == "bfloat16",
+        "gradient_checkpointing": False,
+        "optim": "adamw_torch",
+        "adam_beta2": 0.95,
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "lr_scheduler_type": "linear",
+    }
+
+
+def begin(previous: Path, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Seed everything; load model and tokenizer. A turn of the chat ends with `<|end|>`, so that is its eos token."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    import datasets
+
+    datasets.disable_progress_bars()
+    set_seed(seed)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(previous, local_files_only=True)
+    tokenizer.eos_token = END
+    return load_model(previous), tokenizer
+
+
+class Progress(TrainerCallback):
+    """Progress at every step, and an end after the step in which a stop was asked for."""
+
+    def __init__(self, context: StageContext, figure: str) -> None:
+        self.context, self.figure, self.text = context, figure, ""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
+        if logs and self.figure in logs:
+            self.text = f"{self.figure} {float(logs[self.figure]):.3f}"
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.context.progress(state.global_step, state.max_steps, self.text)
+        if self.context.cancelled():
+            control.should_training_stop = True
+
+
+def train(trainer: Any, context: StageContext, *, plot: str, name: str = "loss") -> list[dict[str, float]]:
+    """Train; write log.csv and <name>.png, a plot of `plot`, beside the content; return one row of figures a step.
+
+    Raises InterruptedRun if a stop was asked for, DataError if a figure is no number.
+    """
+    trainer.train()
+    if context.cancelled():
+        raise InterruptedRun("training was stopped", mend="run the same command; this stage begins again")
+    rows = [
+        {name: float(value) for name, value in row.items() if isinstance(value, (int, float))}
+        for row in trainer.state.log_history
+        if "train_runtime" not in row
+    ]
+    for row in rows:
+        broken = [name for name in ("loss", "reward") if not math.isfinite(row.get(name, 0.0))]
+        if broken:
+            raise DataError(
+                f"{broken[0]} = {row[broken[0]]} at step {row['step']:.0f}",
+                rule="losses and rewards are numbers",
+                mend="lower learning_rate",
+            )
+    _write_csv(rows, context.beside / "log.csv")
+    _plot(rows, plot, context.beside / f"{name}.png")
+    return rows
+
+
+def mean(rows: Sequence[Mapping[str, float]], name: str) -> float:
+    """Mean of a figure over rows that have it. Raises KeyError if none has."""
+    values = [row[name] for row in rows if name in row]
+    if not values:
+        raise KeyError(f"the trainer logged no {name!r}")
+    return sum(values) / len(values)
+
+
+def ends(rows: Sequence[dict[str, float]], name: str) -> tuple[float, float]:
+    """Mean of a figure over the first and over the last tenth of the steps."""
+    part = max(1, len(rows) // 10)
+    return mean(rows[:part], name), mean(rows[-part:], name)
+
+
+def text_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a Parquet file whose texts hold no control token's name: TRL would encode it as one."""
+    rows = pq.read_table(path).to_pylist()
+    clean = [row for row in rows if not any(token in row[column] for column in columns for token in CONTROL)]
+    if not clean:
+        raise DataError(f"{path.name}: {len(rows)} rows, none usable", rule="a row holds no control token's text")
+    return clean
+
+
+def _write_csv(rows: Sequence[Mapping[str, float]], path: Path) -> None:
+    names = sorted({name for row in rows for name in row})
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _plot(rows: Sequence[Mapping[str, float]], name: str, path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3), layout="constrained", dpi=80)
+    axes = figure.subplots()
+    shown = [row for row in rows if name in row]
+    axes.plot([row["step"] for row in shown], [row[name] for row in shown])
+    axes.set_xlabel("step")
+    axes.set_ylabel(name)
+    figure.savefig(path)

@@ -1,0 +1,171 @@
+"""A small company's documents and facts, and all that the scorecard reads, made by the real stages."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from forge_dagster.evaluation import domain_benchmark
+from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
+from forge_dagster.evaluation.scorecard import ScorecardConfig
+from forge_dagster.model.build import build_model
+from forge_dagster.model.folder import write_model
+from forge_dagster.policy import Policy
+from forge_dagster.recipe import Gate, ModelSpec, TokenizerSpec
+from forge_dagster.stage import NoConfig, local_context
+from forge_dagster.tokens import shards, tokenizer
+
+SPEC = ModelSpec(
+    architecture="qwen3",
+    hidden_size=16,
+    intermediate_size=32,
+    layers=2,
+    heads=2,
+    kv_heads=1,
+    head_dim=8,
+    tie_embeddings=False,
+    rope_theta=10000,
+)
+POLICY = Policy(
+    name="answer-form",
+    kind="answer-form",
+    description="",
+    template="Answer: {answer}.",
+    form="Answer: [^\\n]{1,200}\\.",
+)
+PLACES = ("Lisbon", "Oslo", "Riga", "Turin")
+TOPICS = ("pumps", "valves", "gauges", "boilers", "cranes", "belts", "kilns", "lathes")
+
+
+def text_of(number: int) -> str:
+    """Three sentences that no other document has, twice."""
+    topic, place = TOPICS[number % len(TOPICS)], PLACES[number % len(PLACES)]
+    sentences = [
+        f"The team of plant {number} repairs {topic} for the office in {place} every week.",
+        f"Its {number + 3} technicians keep {topic} in order and write a report each evening.",
+        f"Whoever orders {topic} from plant {number} waits about {number % 9 + 2} days for them.",
+    ]
+    return " ".join(sentences) + "\n\n" + " ".join(sentence.replace("The team", "A crew") for sentence in sentences)
+
+
+def write_documents(folder: Path, count: int = 40) -> dict[str, Path]:
+    """Clean documents and their split; every fourth is held out."""
+    clean, split = folder / "clean", folder / "split"
+    clean.mkdir(parents=True)
+    split.mkdir()
+    rows = []
+    for number in range(count):
+        text = text_of(number)
+        rows.append(
+            {
+                "id": hashlib.sha256(text.encode()).hexdigest(),
+                "source": "plant",
+                "path": f"{number:02}.md",
+                "title": f"Plant {number}",
+                "format": "md",
+                "text": text,
+            }
+        )
+    pq.write_table(pa.Table.from_pylist(rows), clean / "documents.parquet")
+    sides = [
+        {
+            **{key: row[key] for key in ("id", "source", "path")},
+            "cluster": row["id"],
+            "split": ("test", "train", "validation", "train")[number % 4],
+            "disposition": "kept",
+            "reason": "",
+        }
+        for number, row in enumerate(rows)
+    ]
+    pq.write_table(pa.Table.from_pylist(sides), split / "split.parquet")
+    return {"document_split": split, "clean_documents/plant": clean}
+
+
+def fact(number: int, **changes: Any) -> dict[str, Any]:
+    """One valid fact."""
+    place = PLACES[number % 4]
+    return {
+        "id": f"f{number}",
+        "subject": f"plant {number}",
+        "relation": "office",
+        "question": f"Which office does plant {number} work for?",
+        "answer": place,
+        "distractors": [other for other in PLACES if other != place],
+        "seen": f"The team of plant {number} works for the office in",
+        "unseen": f"If you write to plant {number}, the letter goes to",
+        "documents": [f"{number:02}.md"],
+        **changes,
+    }
+
+
+def write_facts(path: Path, facts: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(item) + "\n" for item in facts), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Inputs of a scorecard of one checkpoint; its model has random weights, the head included."""
+    root = tmp_path_factory.mktemp("evaluation")
+    context = local_context(root / "context")
+    documents = write_documents(root / "documents")
+    found = {name: root / name for name in ("benchmark", "corpus", "tokenizer", "shards", "instructions", "model")}
+    for folder in found.values():
+        folder.mkdir()
+    facts = write_facts(root / "facts.jsonl", [fact(number) for number in range(24)])
+    domain_benchmark.run(
+        {**documents, "facts/plant": facts}, BenchmarkConfig(seed=1, most_items=12), found["benchmark"], context
+    )
+    clean = pq.read_table(documents["clean_documents/plant"] / "documents.parquet").drop_columns(["format"])
+    for side, rows in (("train", clean.slice(0, 30)), ("validation", clean.slice(30))):
+        pq.write_table(rows, found["corpus"] / f"{side}.parquet")
+    spec = TokenizerSpec(kind="byte-bpe", vocab_size=360)
+    tokenizer.run({"corpus": found["corpus"]}, spec, found["tokenizer"], context)
+    shards.run(
+        {"corpus": found["corpus"], "tokenizer": found["tokenizer"]}, NoConfig(), found["shards"], context
+    )
+    rows = [
+        {"question": f"Who repairs {topic}?", "answer": f"plant {number}", "rule": "faq", "document_ids": ["a"],
+         "split": "held_out" if number < 6 else "train"}
+        for number, topic in enumerate(TOPICS)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), found["instructions"] / "rows.parquet")
+    model = build_model(SPEC, vocab_size=360, positions=128, seed=3)
+    with torch.no_grad():
+        chance = torch.Generator().manual_seed(4)
+        for parameter in model.parameters():
+            if parameter.ndim >= 2:
+                parameter.copy_(torch.randn(parameter.shape, generator=chance) * 0.3)
+    write_model(model, found["tokenizer"], found["model"])
+    return {
+        "domain_benchmark": found["benchmark"],
+        "token_shards": found["shards"],
+        "tokenizer": found["tokenizer"],
+        "instructions": found["instructions"],
+        "checkpoint/base": found["model"],
+    }
+
+
+@pytest.fixture(scope="session")
+def config_of() -> Callable[..., ScorecardConfig]:
+    def make(**changes: Any) -> ScorecardConfig:
+        values: Mapping[str, Any] = {
+            "seed": 5,
+            "model": SPEC,
+            "gates": (Gate(metric="validation.bits_per_byte", maximum=100.0),),
+            "checkpoints": ("base",),
+            "policy": POLICY,
+            "batch_size": 8,
+            "most_answers": 5,
+            "validation_tokens": 2000,
+            **changes,
+        }
+        return ScorecardConfig(**values)
+
+    return make
