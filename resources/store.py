@@ -1,10 +1,7 @@
 """The artifact store as a Dagster resource: every asset's one statement is `store.materialize(...)`."""
 
-import ctypes
 import getpass
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,11 +14,11 @@ from forge_dagster.provenance.build import Order, build
 from forge_dagster.provenance.run import Run
 from forge_dagster.stage import Finding
 from resources.presentation import check_results, materialize_result
+from resources.process import die_with_run
 
 LAUNCH_TAG = "forge/launch"
 ACTOR_TAG = "forge/actor"
 FORCE_TAG = "forge/force"
-PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def actor() -> str:
@@ -36,12 +33,6 @@ def freeze(run: Run, who: str, declared: Declared | None = None) -> Declared:
     return Declared.model_validate(frozen["declared"])
 
 
-def die_with_parent() -> None:
-    """A step process must not outlive its run: two trainers would write one work folder."""
-    if multiprocessing.parent_process() is not None:
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class Store(dg.ConfigurableResource[Any]):
     """Builds artifacts into the store of FORGE_HOME and mirrors them to Dagster."""
 
@@ -52,7 +43,7 @@ class Store(dg.ConfigurableResource[Any]):
 
         Raises dagster.Failure with the message of any ForgeError.
         """
-        die_with_parent()
+        die_with_run()
         tags = context.run.tags
         run = Run(home(), tags.get(LAUNCH_TAG, context.run.run_id))
         who = tags.get(ACTOR_TAG) or tags.get("user") or actor()

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from forge_dagster.errors import ForgeError
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+WIDTH = 120  # columns where there is no terminal that says
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 

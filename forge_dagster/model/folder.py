@@ -27,6 +27,7 @@ def load_model(folder: Path) -> PreTrainedModel:
     """Load float32 weights from a local folder, in evaluation mode."""
     import torch
 
+    logging.disable_progress_bar()
     return AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
     ).eval()

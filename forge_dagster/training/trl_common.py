@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import transformers
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerCallback, set_seed
 from transformers.utils import logging
 
 from forge_dagster.errors import DataError, InterruptedRun
@@ -75,6 +75,7 @@ def train(trainer: Any, context: StageContext, *, plot: str, name: str = "loss")
 
     Raises InterruptedRun if a stop was asked for, DataError if a figure is no number.
     """
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     if context.cancelled():
         raise InterruptedRun("training was stopped", mend="run the same command; this stage begins again")

@@ -1,0 +1,125 @@
+"""Killed, stopped, doubled and starved runs: what was made stands, and the same command goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+from conftest import Organisation, kill
+
+pytestmark = pytest.mark.system
+
+STAGES = [
+    "clean_documents/sample",
+    "corpus",
+    "nano/base_checkpoint",
+    "nano/sft_checkpoint",
+    "nano/preference_checkpoint",
+    "nano/rl_checkpoint",
+    "nano/scorecard",
+]
+
+
+def test_killed_at_every_stage_then_the_same_digests(organisation: Callable[[], Organisation], undisturbed):
+    disturbed, killed = organisation(), []
+    for key in STAGES:
+        process = disturbed.start("run")
+        if disturbed.wait_for(process, key):
+            steps = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+            kill(process)
+            killed.append(key)
+            deadline = time.monotonic() + 10
+            while any(psutil.pid_exists(pid) for pid in steps) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            left = [psutil.Process(pid).cmdline() for pid in steps if psutil.pid_exists(pid)]
+            assert not [line for line in left if "multiprocessing.forkserver" in " ".join(line)]
+        else:
+            process.communicate()
+    assert "nano/base_checkpoint" in killed
+    assert len(killed) >= 5
+    done = disturbed.forge("run")
+    assert done.returncode == 0, done.stderr
+    assert disturbed.digests() == undisturbed.digests()
+    assert disturbed.forge("verify", "--all").returncode == 0
+    assert not list((disturbed.home / "artifacts").rglob(".staging-*"))
+
+
+def test_a_second_run_reuses_everything_and_says_so(undisturbed):
+    started = time.monotonic()
+    done = undisturbed.forge("run")
+    assert done.returncode == 0
+    assert "Everything is up to date" in done.stdout
+    assert time.monotonic() - started < 30
+
+
+def test_a_flipped_byte_anywhere_upstream_is_named(undisturbed):
+    assert undisturbed.forge("verify", "nano/release").returncode == 0
+    for key in ("raw_documents/sample", "corpus", "nano/base_checkpoint"):
+        path = next(p for p in (undisturbed.home / "artifacts" / key).glob("*/content/*") if p.stat().st_size > 100)
+        before = path.read_bytes()
+        path.write_bytes(before[:50] + bytes([before[50] ^ 1]) + before[51:])
+        done = undisturbed.forge("verify", "nano/release", "--json")
+        path.write_bytes(before)
+        assert done.returncode == 3
+        assert any(str(path) in problem for problem in json.loads(done.stdout)["problems"])
+
+
+def test_interrupted_by_ctrl_c_goes_on(organisation: Callable[[], Organisation]):
+    made = organisation()
+    process = made.start("run", "--select", "raw_documents,clean_documents,document_split")
+    assert made.wait_for(process, "document_split", "starting") or made.wait_for(process, "clean_documents/sample")
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+    assert "run the same command again" in err
+    assert made.forge("run", "--select", "raw_documents,clean_documents,document_split").returncode == 0
+    assert made.forge("verify", "--all").returncode == 0
+
+
+def test_two_runs_at_once_make_each_artifact_once(organisation: Callable[[], Organisation]):
+    made = organisation()
+    runs = [
+        made.start("run", "--select", "raw_documents,clean_documents,document_split,domain_benchmark") for _ in "ab"
+    ]
+    for process in runs:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    statements = [json.loads(line) for line in (made.home / "ledger.jsonl").read_text().splitlines()]
+    keys = [entry["statement"]["key"] for entry in statements if entry["kind"] == "artifact"]
+    assert sorted(keys) == ["clean_documents/sample", "document_split", "domain_benchmark", "raw_documents/sample"]
+    assert made.forge("verify", "--all").returncode == 0
+
+
+def test_a_full_disk_is_one_message_and_leaves_the_store_verifying(organisation: Callable[[], Organisation]):
+    made = organisation()
+    made.home.mkdir()
+    forge = f"{made.start.__globals__['sys'].executable} -m forge_dagster.cli.main"
+    script = (
+        f"mount -t tmpfs -o size=3m tmpfs {made.home} && {forge} run --select raw_documents,clean_documents; "
+        f"code=$?; {forge} verify --all; echo verified $?; exit $code"
+    )
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script], env=made.environment, capture_output=True, text=True, timeout=300
+    )
+    if "Operation not permitted" in done.stderr and "mount" in done.stderr:
+        pytest.skip("this kernel allows no mount in a user namespace")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "free space" in done.stderr or "No space left" in done.stderr
+
+
+def test_without_a_network_a_source_is_still_read(organisation: Callable[[], Organisation]):
+    made = organisation()
+    forge = f"{made.start.__globals__['sys'].executable} -m forge_dagster.cli.main"
+    done = subprocess.run(
+        ["unshare", "-rn", "sh", "-c", f"ip link set lo up; {forge} run --select raw_documents,clean_documents"],
+        env=made.environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
