@@ -1,4 +1,4 @@
-"""Whether the scores of the last checkpoint pass the gates of its recipe; pure, read by the scorecard and the release."""
+"""Whether the scores of the last checkpoint pass the gates of its recipe; pure, shared by scorecard and release."""
 
 import math
 from collections.abc import Mapping, Sequence

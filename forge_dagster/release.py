@@ -36,7 +36,7 @@ def read_scores(path: Path) -> dict[str, dict[str, Score]]:
             name: {metric: Score.model_validate(score) for metric, score in by.items()}
             for name, by in body["checkpoints"].items()
         }
-    except (OSError, ValueError, KeyError, AttributeError, ValidationError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise VerdictError(f"{path} is no scorecard: {error}", rule="no release without a scorecard") from error
     if len(scores) < 2:
         raise VerdictError(f"{path} scores {sorted(scores)}", rule="the untrained model and a checkpoint are scored")

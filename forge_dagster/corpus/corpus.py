@@ -1,21 +1,22 @@
 """The corpus: the training text, decontaminated against the benchmark, and the held-out sides beside it."""
 
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forge_dagster.corpus.decontaminate import benchmark_grams, contaminated_by
-from forge_dagster.corpus.dispositions import DISPOSITIONS, counts, row
-from forge_dagster.corpus.split import clean_rows
+from forge_dagster.corpus.dispositions import DispositionWriter
+from forge_dagster.corpus.rows import RowWriter
+from forge_dagster.corpus.split import SIDES, clean_rows
 from forge_dagster.corpus.suites import judge_corpus
-from forge_dagster.errors import DataError
+from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import NoConfig, Report, Stage, StageContext
 
 TEXTS = pa.schema([(name, pa.string()) for name in ("id", "source", "path", "title", "text")])
-SIDES = ("train", "validation", "test")
 
 
 def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageContext) -> Report:
@@ -23,34 +24,36 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
     split = pq.read_table(inputs["document_split"] / "split.parquet").to_pylist()
     side_of = {(item["source"], item["path"]): item["split"] for item in split if item["disposition"] == "kept"}
     forbidden = benchmark_grams(inputs["domain_benchmark"])
-    texts: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
-    dispositions: list[dict[str, Any]] = []
-    for document in clean_rows(inputs):
-        side = side_of.get((document["source"], document["path"]))
-        if side is None:
-            continue
-        task = contaminated_by(document["text"], forbidden) if side == "train" else None
-        reason = f"contaminated:{task}" if task else ""
-        dispositions.append(row(document["path"], document["id"], "dropped" if task else "kept", reason))
-        if task is None:
-            texts[side].append({name: document[name] for name in TEXTS.names})
-        context.progress(len(dispositions), len(side_of))
-    if not texts["train"]:
+    sizes: Counter[str] = Counter()
+    with ExitStack() as files:
+        texts = {side: files.enter_context(RowWriter(out / f"{side}.parquet", TEXTS)) for side in SIDES}
+        dispositions = files.enter_context(DispositionWriter(out / "dispositions.parquet"))
+        for document in clean_rows(inputs):
+            side = side_of.get((document["source"], document["path"]))
+            if side is None:
+                continue
+            task = contaminated_by(document["text"], forbidden) if side == "train" else None
+            if task:
+                dispositions.note(document["path"], document["id"], "dropped", f"contaminated:{task}")
+            else:
+                dispositions.note(document["path"], document["id"], "kept")
+                texts[side].add({name: document[name] for name in TEXTS.names}, size=len(document["text"]))
+                sizes[side] += len(document["text"].encode())
+            context.progress(dispositions.rows, len(side_of), "documents")
+            if context.cancelled():
+                raise InterruptedRun("making the corpus stopped", mend="run the same command again")
+    if not texts["train"].rows:
         raise DataError(
-            f"{len(dispositions)} documents, none of them left to train on",
+            f"{dispositions.rows} documents, none of them left to train on",
             rule="a corpus has training text",
             mend="add documents, or fewer benchmark items",
         )
-    for side in SIDES:
-        pq.write_table(pa.Table.from_pylist(texts[side], TEXTS), out / f"{side}.parquet", compression="zstd")
-    pq.write_table(pa.Table.from_pylist(dispositions, DISPOSITIONS), out / "dispositions.parquet", compression="zstd")
-    sizes = {f"{side}_bytes": sum(len(t["text"].encode()) for t in texts[side]) for side in SIDES}
     return Report(
         counts={
-            "rows": len(texts["train"]),
-            **counts(dispositions),
-            **{side: len(texts[side]) for side in SIDES},
-            **sizes,
+            "rows": texts["train"].rows,
+            **dispositions.tally.counts,
+            **{side: texts[side].rows for side in SIDES},
+            **{f"{side}_bytes": sizes[side] for side in SIDES},
         }
     )
 

@@ -1,10 +1,11 @@
 """What became of each document at a hop: kept, dropped by a rule, or quarantined for a reason; it adds up."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import pyarrow as pa
+
+from forge_dagster.corpus.rows import RowWriter
 
 DISPOSITIONS = pa.schema(
     [("path", pa.string()), ("id", pa.string()), ("disposition", pa.string()), ("reason", pa.string())]
@@ -12,13 +13,34 @@ DISPOSITIONS = pa.schema(
 KINDS = ("kept", "dropped", "quarantined")
 
 
-def row(path: str, document: str | None, disposition: str, reason: str = "") -> dict[str, Any]:
-    """One line of a dispositions table."""
-    return {"path": path, "id": document, "disposition": disposition, "reason": reason}
-
-
-def counts(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+class Tally:
     """How many rows each disposition has, and how many each rule or reason took; a reason's detail is left out."""
-    kinds = Counter(str(item["disposition"]) for item in rows)
-    reasons = Counter(f"{item['disposition']}/{item['reason'].split(':')[0]}" for item in rows if item["reason"])
-    return {kind: kinds[kind] for kind in KINDS} | dict(sorted(reasons.items()))
+
+    def __init__(self) -> None:
+        self._kinds: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+
+    def add(self, disposition: str, reason: str = "") -> None:
+        """Count one row."""
+        assert disposition in KINDS, disposition
+        self._kinds[disposition] += 1
+        if reason:
+            self._reasons[f"{disposition}/{reason.split(':')[0]}"] += 1
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Counts for a Report."""
+        return {kind: self._kinds[kind] for kind in KINDS} | dict(sorted(self._reasons.items()))
+
+
+class DispositionWriter(RowWriter):
+    """A dispositions table, one line for everything that came in, and its tally."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, DISPOSITIONS)
+        self.tally = Tally()
+
+    def note(self, path: str, document: str | None, disposition: str, reason: str = "") -> None:
+        """Write what became of one document."""
+        self.add({"path": path, "id": document, "disposition": disposition, "reason": reason})
+        self.tally.add(disposition, reason)

@@ -2,15 +2,20 @@
 
 import hashlib
 import re
+from array import array
 from collections import defaultdict
-from collections.abc import Sequence
-from itertools import combinations, pairwise
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from itertools import combinations
 
 WORD = re.compile(r"\w+")
 SHINGLE = 5  # words
 PERMUTATIONS = 128
 BANDS = 32  # of 4 rows: a pair at Jaccard 0.7 is proposed with probability 1 - (1 - 0.7^4)^32 > 0.999
 MINHASH_SEED = 42
+MOST_PAIRED = 48  # documents in a bucket that are all compared with each other
+MOST_LEADERS = 32  # in a larger bucket: documents that each of the others is compared with
+REMEMBERED = 512  # documents whose shingles are kept between comparisons
 
 
 def words(text: str) -> list[str]:
@@ -29,15 +34,20 @@ def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
     return len(first & second) / len(first | second)
 
 
-def clusters(texts: Sequence[str], *, threshold: float) -> list[int]:
+def clusters(
+    texts: Sequence[str], *, threshold: float, progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[int]:
     """Cluster label of each text; texts with the same label are duplicates, directly or through others.
 
     Candidates share a band of their MinHash signature (Leskovec et al., Mining of Massive Datasets, 3.4); a pair
-    joins only if its true Jaccard similarity is at least `threshold`.
+    joins only if its true Jaccard similarity is at least `threshold`. The clusters do not depend on the order of the
+    texts. `progress` is told how many distinct texts are signed.
     """
-    exact: dict[str, int] = {}
-    representative = [exact.setdefault(hashlib.sha256(text.encode()).hexdigest(), i) for i, text in enumerate(texts)]
-    distinct = sorted(set(representative))
+    digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    first_with: dict[str, int] = {}
+    for index, digest in enumerate(digests):
+        first_with.setdefault(digest, index)
+    distinct = [first_with[digest] for digest in sorted(first_with)]
     parent = {index: index for index in distinct}
 
     def find(index: int) -> int:
@@ -46,30 +56,52 @@ def clusters(texts: Sequence[str], *, threshold: float) -> list[int]:
             index = parent[index]
         return index
 
-    for first, second in _candidates(texts, distinct):
-        if find(first) == find(second):
-            continue
-        if jaccard(shingles(texts[first]), shingles(texts[second])) >= threshold:
-            low, high = sorted((find(first), find(second)))
-            parent[high] = low
-    return [find(index) for index in representative]
+    @lru_cache(maxsize=REMEMBERED)
+    def shingles_of(index: int) -> frozenset[str]:
+        return shingles(texts[index])
+
+    def alike(first: int, second: int) -> bool:
+        """Whether two texts are in one cluster; joins them if they are similar."""
+        if find(first) != find(second) and jaccard(shingles_of(first), shingles_of(second)) >= threshold:
+            parent[find(second)] = find(first)
+        return find(first) == find(second)
+
+    for bucket in _buckets(texts, distinct, progress):
+        if len(bucket) <= MOST_PAIRED:
+            for first, second in combinations(bucket, 2):
+                alike(first, second)
+        else:
+            _gather(bucket, alike)
+    return [find(first_with[digest]) for digest in digests]
 
 
-def _candidates(texts: Sequence[str], indices: Sequence[int]) -> list[tuple[int, int]]:
-    """Pairs that share at least one band, each pair once, in order."""
+def _gather(bucket: Sequence[int], alike: Callable[[int, int], bool]) -> None:
+    """Compare each text of a large bucket with those that found no cluster before it: not quadratic, may miss a few."""
+    leaders: list[int] = []
+    for index in bucket:
+        if not any(alike(leader, index) for leader in leaders) and len(leaders) < MOST_LEADERS:
+            leaders.append(index)
+
+
+def _buckets(
+    texts: Sequence[str], indices: Sequence[int], progress: Callable[[int, int], None]
+) -> Iterator[tuple[int, ...]]:
+    """Sets of texts that share at least one band, each set once, each in the order of `indices`."""
     from rensa import RMinHash
 
-    buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-    rows = PERMUTATIONS // BANDS
-    for index in indices:
+    signatures = []
+    for done, index in enumerate(indices, start=1):
         minhash = RMinHash(num_perm=PERMUTATIONS, seed=MINHASH_SEED)
         minhash.update(sorted(shingles(texts[index])))
-        signature = minhash.digest()
-        for band in range(BANDS):
-            key = b"".join(value.to_bytes(8, "little") for value in signature[band * rows : (band + 1) * rows])
-            buckets[band, key].append(index)
-    # A bucket of many equals is linked in a chain: clusters are the same, pairs grow linearly.
-    pairs: set[tuple[int, int]] = set()
-    for members in buckets.values():
-        pairs.update(combinations(members, 2) if len(members) <= 20 else pairwise(members))
-    return sorted(pairs)
+        signatures.append(array("Q", minhash.digest()))
+        progress(done, len(indices))
+    rows = PERMUTATIONS // BANDS
+    seen: set[tuple[int, ...]] = set()
+    for start in range(0, PERMUTATIONS, rows):
+        buckets: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for index, signature in zip(indices, signatures, strict=True):
+            buckets[tuple(signature[start : start + rows])].append(index)
+        for members in map(tuple, buckets.values()):
+            if len(members) > 1 and members not in seen:
+                seen.add(members)
+                yield members

@@ -2,23 +2,29 @@
 
 import json
 import os
-import selectors
+import select
+import signal
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import local
-from typing import Any
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Self
 
-SECONDS = 60.0  # wall clock of one document
-AHEAD = 4  # documents in flight a process, so that none waits for the reader
+from forge_dagster.corpus.parse_worker import FRAME, LARGEST_TEXT, message
+from forge_dagster.errors import ForgeError
+
+SECONDS = 120.0  # wall clock of one document; twice its processor time, for a busy machine
+START_SECONDS = 120.0
+PIECE = 1 << 16  # bytes a read or write, the size of a pipe
+LARGEST_HEAD = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
 class Text:
-    """What came of one document: text and title, or the reason it has none."""
+    """What came of one document: title and clean text, or the reason it has none."""
 
     title: str
     text: str
@@ -26,79 +32,153 @@ class Text:
 
 
 class Worker:
-    """One parser process and its pipes."""
+    """One parser process and its pipes; used by one thread at a time."""
 
-    def __init__(self) -> None:
-        self.process = self._start()
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def parse(self, data: bytes, format_: str) -> Text:
+        """Parse in the process; a crash or a timeout costs this document and a new process.
+
+        Raises ForgeError if no process starts at all.
+        """
+        process = self._process or self._start()
+        deadline = time.monotonic() + self._seconds
+        try:
+            _write(process, message({"format": format_}, data), deadline)
+            head, body = _receive(process, deadline)
+            if isinstance(head.get("error"), str):
+                return Text("", "", head["error"])
+            return Text(str(head["title"]), body.decode("utf-8"))
+        except TimeoutError:
+            self.close()
+            return Text("", "", "timeout")
+        except (BrokenPipeError, EOFError, ValueError, KeyError):  # dead, or its answer is no answer
+            return Text("", "", f"parser-crashed:{self._post_mortem()}")
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
+        # A session of its own: Ctrl-C reaches the reader, which stops in order, and not the document in the making.
+        self._process = process = subprocess.Popen(
             [sys.executable, "-m", "forge_dagster.corpus.parse_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            start_new_session=True,
+            bufsize=0,
         )
-
-    def parse(self, data: bytes, format_: str, seconds: float) -> Text:
-        """Parse in the worker; a crash or a timeout costs this document and a new process."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
+        assert process.stdin is not None
+        os.set_blocking(process.stdin.fileno(), False)
         try:
-            self.process.stdin.write(json.dumps({"format": format_, "size": len(data)}).encode() + b"\n" + data)
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            return self._replace("parser-crashed")
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
-            if not selector.select(timeout=seconds):
-                return self._replace("timeout")
-        line = self.process.stdout.readline()
-        if not line:
-            return self._replace("parser-crashed")
-        head: dict[str, Any] = json.loads(line)
-        if "error" in head:
-            return Text("", "", head["error"])
-        return Text(head["title"], self.process.stdout.read(head["size"]).decode("utf-8"))
+            _receive(process, time.monotonic() + START_SECONDS)
+        except (TimeoutError, EOFError, ValueError) as error:
+            raise ForgeError(
+                f"the parser process does not start ({self._post_mortem()})",
+                rule="documents are parsed in a process of their own",
+                mend="`python -m forge_dagster.corpus.parse_worker` says why; `make install` repairs the environment",
+            ) from error
+        return process
 
-    def _replace(self, error: str) -> Text:
+    def _post_mortem(self) -> str:
+        """End the process, if it has not ended itself, and say how it ended."""
+        process = self._process
+        if process is None:
+            return "closed"
+        try:
+            code = process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            code = -signal.SIGKILL
         self.close()
-        self.process = self._start()
-        return Text("", "", error)
+        return signal.Signals(-code).name if code < 0 else f"exit {code}"
+
+    def kill(self) -> None:
+        """Let a parse that another thread waits for fail at once."""
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def close(self) -> None:
         """End the process."""
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except BrokenPipeError:  # bytes that the dead process never read
-                    continue
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            pipe.close()
 
 
-def parse_all(documents: Iterable[tuple[bytes, str]], *, processes: int, seconds: float = SECONDS) -> Iterator[Text]:
-    """Parse (bytes, format) pairs on `processes` workers; results come in the order of the documents."""
-    mine, workers = local(), []
+def _write(process: "subprocess.Popen[bytes]", data: bytes, deadline: float) -> None:
+    assert process.stdin is not None
+    left = memoryview(data)
+    while left:
+        _wait(process.stdin.fileno(), select.POLLOUT, deadline)
+        left = left[os.write(process.stdin.fileno(), left[:PIECE]) :]
 
-    def one(data: bytes, format_: str) -> Text:
-        if not hasattr(mine, "worker"):
-            mine.worker = Worker()
-            workers.append(mine.worker)
-        return mine.worker.parse(data, format_, seconds)
 
-    flying: deque[Future[Text]] = deque()
-    with ThreadPoolExecutor(processes) as threads:
+def _receive(process: "subprocess.Popen[bytes]", deadline: float) -> tuple[dict[str, Any], bytes]:
+    head_size, body_size = FRAME.unpack(_read(process, FRAME.size, deadline))
+    if head_size > LARGEST_HEAD or body_size > LARGEST_TEXT:
+        raise ValueError(f"answer of {head_size} and {body_size} bytes")
+    head = json.loads(_read(process, head_size, deadline))
+    if not isinstance(head, dict):
+        raise ValueError(f"answer is {type(head).__name__}")
+    return head, _read(process, body_size, deadline)
+
+
+def _read(process: "subprocess.Popen[bytes]", size: int, deadline: float) -> bytes:
+    assert process.stdout is not None
+    pieces = []
+    while size:
+        _wait(process.stdout.fileno(), select.POLLIN, deadline)
+        piece = os.read(process.stdout.fileno(), min(size, PIECE))
+        if not piece:
+            raise EOFError
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
+
+
+def _wait(descriptor: int, event: int, deadline: float) -> None:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        raise TimeoutError
+
+
+class Parsers:
+    """A pool of parser processes that start when needed and end with the `with` block."""
+
+    def __init__(self, processes: int, *, seconds: float = SECONDS) -> None:
+        self.processes = processes
+        self._workers = [Worker(seconds) for _ in range(processes)]
+        self._idle: SimpleQueue[Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="parser")
+
+    def submit(self, data: bytes, format_: str) -> Future[Text]:
+        """Parse soon; the future raises ForgeError alone."""
+        return self._threads.submit(self._parse, data, format_)
+
+    def _parse(self, data: bytes, format_: str) -> Text:
+        worker = self._idle.get()
         try:
-            for data, format_ in documents:
-                flying.append(threads.submit(one, data, format_))
-                if len(flying) >= processes * AHEAD:
-                    yield flying.popleft().result()
-            while flying:
-                yield flying.popleft().result()
+            return worker.parse(data, format_)
         finally:
-            for future in flying:
-                future.cancel()
-            for worker in workers:
-                worker.close()
+            self._idle.put(worker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if kind is not None:
+            for worker in self._workers:
+                worker.kill()
+        self._threads.shutdown(wait=True)
+        for worker in self._workers:
+            worker.close()

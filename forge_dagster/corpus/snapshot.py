@@ -1,22 +1,21 @@
 """Raw documents: every entry of a source's folder as it is, with a disposition for each."""
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from forge_dagster.corpus.dispositions import DISPOSITIONS
+from forge_dagster.corpus.dispositions import DispositionWriter
+from forge_dagster.corpus.rows import RowWriter
 from forge_dagster.corpus.suites import judge_raw_documents
 from forge_dagster.corpus.walk import entries
-from forge_dagster.errors import SourceError
+from forge_dagster.errors import InterruptedRun, SourceError
 from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
 
-ROW_GROUP = 64 << 20  # bytes of documents held in memory at a time
 DOCUMENTS = pa.schema(
     [("id", pa.string()), ("source", pa.string()), ("path", pa.string()), ("size", pa.int64()), ("bytes", pa.binary())]
 )
+TIMES = pa.schema([("path", pa.string()), ("mtime_ns", pa.int64())])
 
 
 class SnapshotConfig(FrozenModel):
@@ -30,38 +29,45 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
 
     Raises SourceError if the folder is missing or holds no readable file.
     """
-    batch: list[dict[str, object]] = []
-    dispositions: list[dict[str, object]] = []
-    times: list[dict[str, object]] = []
-    held = 0
-    with pq.ParquetWriter(out / "documents.parquet", DOCUMENTS, compression="zstd") as writer:
+    with (
+        RowWriter(out / "documents.parquet", DOCUMENTS) as documents,
+        DispositionWriter(out / "dispositions.parquet") as dispositions,
+        RowWriter(context.beside / "times.parquet", TIMES) as times,
+    ):
+        size = 0
         for entry in entries(inputs["folder"]):
-            dispositions.append(
-                {"path": entry.path, "id": entry.id, "disposition": entry.disposition, "reason": entry.reason}
-            )
+            dispositions.note(entry.path, entry.id, entry.disposition, entry.reason)
             if entry.data is not None:
-                size = len(entry.data)
-                batch.append(
-                    {"id": entry.id, "source": config.source, "path": entry.path, "size": size, "bytes": entry.data}
+                documents.add(
+                    {
+                        "id": entry.id,
+                        "source": config.source,
+                        "path": entry.path,
+                        "size": len(entry.data),
+                        "bytes": entry.data,
+                    },
+                    size=len(entry.data),
                 )
-                times.append({"path": entry.path, "mtime_ns": entry.mtime_ns})
-                held += size
-            if held >= ROW_GROUP:
-                writer.write_table(pa.Table.from_pylist(batch, DOCUMENTS))
-                batch, held = [], 0
-            context.progress(len(dispositions), len(dispositions) + 1, f"{len(dispositions):,} files")
-        if batch:
-            writer.write_table(pa.Table.from_pylist(batch, DOCUMENTS))
-    if not times:
+                times.add({"path": entry.path, "mtime_ns": entry.mtime_ns})
+                size += len(entry.data)
+            # How many are still to come is not known before they are read.
+            context.progress(dispositions.rows, dispositions.rows + 1, f"{dispositions.rows:,} files")
+            if context.cancelled():
+                raise InterruptedRun("reading the documents stopped", mend="run the same command again")
+    if not documents.rows:
         raise SourceError(
-            f"{inputs['folder']} holds no readable file",
+            f"{inputs['folder']} holds no readable file ({dispositions.rows} other entries)",
             rule="a source has documents",
             mend="add documents, or correct `location`",
         )
-    pq.write_table(pa.Table.from_pylist(dispositions, DISPOSITIONS), out / "dispositions.parquet", compression="zstd")
-    pq.write_table(pa.Table.from_pylist(times), context.beside / "times.parquet")
-    counts = Counter(str(row["disposition"]) for row in dispositions)
-    return Report(counts={"entries": len(dispositions), "documents": len(times), **dict(sorted(counts.items()))})
+    return Report(
+        counts={
+            "entries": dispositions.rows,
+            "documents": documents.rows,
+            "bytes": size,
+            **dispositions.tally.counts,
+        }
+    )
 
 
 STAGE = Stage(run=run, check=judge_raw_documents.check, check_names=judge_raw_documents.names)

@@ -1,7 +1,8 @@
 """The split: duplicates clustered over all sources, one of each kept, whole clusters sent to one side."""
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from forge_dagster.corpus.dispositions import counts
+from forge_dagster.corpus.dispositions import Tally
 from forge_dagster.corpus.duplicates import clusters
 from forge_dagster.corpus.suites import judge_split
-from forge_dagster.errors import DataError
+from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
 
 SPLIT = pa.schema(
     [(name, pa.string()) for name in ("id", "source", "path", "cluster", "split", "disposition", "reason")]
 )
-FEWEST = 10  # documents from which a side can be held out
+SIDES = ("train", "validation", "test")
+FEWEST = 10  # different documents from which a side can be held out
 
 
 class SplitConfig(FrozenModel):
@@ -39,50 +41,73 @@ def clean_rows(inputs: Mapping[str, Path]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["source"], row["path"]))
 
 
-def side_of(cluster: str, config: SplitConfig) -> str:
-    """Side of a cluster, by a hash of seed and cluster alone: other documents do not move it."""
-    point = int.from_bytes(hashlib.sha256(f"{config.seed}:{cluster}".encode()).digest()[:8]) / 2**64
-    if point < config.validation_share:
-        return "validation"
-    return "test" if point < config.validation_share + config.test_share else "train"
+def point(cluster: str, seed: int) -> float:
+    """A number in [0, 1) by a hash of seed and cluster alone: other documents do not move it."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{cluster}".encode()).digest()[:8]) / 2**64
+
+
+def sides(names: Sequence[str], config: SplitConfig) -> dict[str, str]:
+    """Side of each cluster, by its point alone; few clusters may leave a side empty, which then takes one."""
+    points = {name: point(name, config.seed) for name in names}
+    held_out = config.validation_share + config.test_share
+    result = {
+        name: "validation" if at < config.validation_share else "test" if at < held_out else "train"
+        for name, at in points.items()
+    }
+    for side in SIDES:
+        sizes = Counter(result.values())
+        if not sizes[side]:
+            giver = max(SIDES, key=lambda other: sizes[other])
+            result[min((n for n in names if result[n] == giver), key=lambda n: (points[n], n))] = side
+    return result
 
 
 def run(inputs: Mapping[str, Path], config: SplitConfig, out: Path, context: StageContext) -> Report:
-    """Write split.parquet, one row a clean document. Raises DataError if too few documents are left."""
+    """Write split.parquet, one row a clean document. Raises DataError if too few different documents are left."""
     rows = clean_rows(inputs)
-    if len(rows) < FEWEST:
-        raise DataError(
-            f"{len(rows)} clean documents", rule=f"at least {FEWEST} are needed to hold some out", mend="add documents"
-        )
-    context.progress(0, 2, f"{len(rows):,} documents")
-    labels = clusters([row["text"] for row in rows], threshold=config.near_duplicate_jaccard)
-    context.progress(1, 2, "assigning sides")
+
+    def progress(done: int, total: int) -> None:
+        context.progress(done, total + 1, f"{len(rows):,} documents")
+        if context.cancelled():
+            raise InterruptedRun("splitting the documents stopped", mend="run the same command again")
+
+    labels = clusters([row["text"] for row in rows], threshold=config.near_duplicate_jaccard, progress=progress)
     members: dict[int, list[int]] = {}
     for index, label in enumerate(labels):
         members.setdefault(label, []).append(index)
-    result: list[dict[str, Any]] = [{} for _ in rows]
-    for group in members.values():
-        # The longest says most; the path decides between equals, so that the choice never wavers.
-        kept = min(group, key=lambda index: (-len(rows[index]["text"]), rows[index]["source"], rows[index]["path"]))
-        cluster = rows[kept]["id"]
-        side = side_of(cluster, config)
-        for index in group:
-            alike = rows[index]["text"] == rows[kept]["text"]
-            reason = "" if index == kept else ("exact-duplicate" if alike else "near-duplicate")
-            result[index] = {
-                **{name: rows[index][name] for name in ("id", "source", "path")},
-                "cluster": cluster,
-                "split": side if index == kept else "",
-                "disposition": "kept" if index == kept else "dropped",
+    if len(members) < FEWEST:
+        raise DataError(
+            f"{len(rows)} clean documents, {len(members)} of them different",
+            rule=f"at least {FEWEST} different ones are needed to hold some out",
+            mend="add documents; dispositions.parquet of clean_documents says what became of each file",
+        )
+    # The longest says most; the path decides between equals, so that the choice never wavers.
+    kept = {
+        label: min(group, key=lambda index: (-len(rows[index]["text"]), rows[index]["source"], rows[index]["path"]))
+        for label, group in members.items()
+    }
+    side_of = sides([rows[index]["id"] for index in kept.values()], config)
+    result, tally = [], Tally()
+    for index, row in enumerate(rows):
+        chosen = rows[kept[labels[index]]]
+        is_kept = chosen is row
+        reason = "" if is_kept else "exact-duplicate" if row["text"] == chosen["text"] else "near-duplicate"
+        result.append(
+            {
+                "id": row["id"],
+                "source": row["source"],
+                "path": row["path"],
+                "cluster": chosen["id"],
+                "split": side_of[chosen["id"]] if is_kept else "",
+                "disposition": "kept" if is_kept else "dropped",
                 "reason": reason,
             }
-    sides = {side: sum(row["split"] == side for row in result) for side in ("train", "validation", "test")}
-    if not sides["train"] or not sides["validation"]:
-        raise DataError(
-            f"sides of the split: {sides}", rule="train and validation each hold a document", mend="add documents"
         )
+        tally.add("kept" if is_kept else "dropped", reason)
     pq.write_table(pa.Table.from_pylist(result, SPLIT), out / "split.parquet", compression="zstd")
-    return Report(counts={"documents": len(rows), "clusters": len(members), **counts(result), **sides})
+    context.progress(len(members), len(members), "documents on their sides")
+    sizes = {side: sum(row["split"] == side for row in result) for side in SIDES}
+    return Report(counts={"documents": len(rows), "clusters": len(members), **tally.counts, **sizes})
 
 
 STAGE = Stage(run=run, check=judge_split.check, check_names=judge_split.names)

@@ -1,24 +1,24 @@
 """Great Expectations suites that judge documents, split and corpus in staging, before anything becomes current."""
 
-import os
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from forge_dagster.corpus.dispositions import KINDS
+from forge_dagster.corpus.expectations import Rule, validate
+from forge_dagster.corpus.formats import PARSERS
+from forge_dagster.corpus.parse_worker import LARGEST_TEXT
 from forge_dagster.stage import Finding
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HEX = r"^[0-9a-f]{64}$"
-Rule = tuple[str, str, dict[str, Any]]
-"""Name of the finding, class of the expectation, its arguments."""
+SIDES = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Suite:
     @property
     def names(self) -> tuple[str, ...]:
         """Every finding this suite gives."""
-        return tuple(name for rules in self.rules.values() for name, _, _ in rules)
+        return tuple(rule.name for rules in self.rules.values() for rule in rules)
 
     def check(self, content: Path) -> list[Finding]:
         """Validate the staged content."""
@@ -39,111 +39,142 @@ class Suite:
         return [finding for name, rules in self.rules.items() for finding in validate(tables[name], rules)]
 
 
-def validate(table: "pd.DataFrame", rules: list[Rule]) -> list[Finding]:
-    """Judge one table by Great Expectations. Raises RuntimeError if an expectation could not be evaluated."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "False"
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the library's own dependencies
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False)
-        batch = context.data_sources.add_pandas("staging").add_dataframe_asset("table")
-        suite = gx.ExpectationSuite("rules")
-        for name, kind, arguments in rules:
-            suite.add_expectation(getattr(gx.expectations, kind)(**arguments, meta={"name": name}))
-        definition = batch.add_batch_definition_whole_dataframe("whole")
-        results = definition.get_batch({"dataframe": table}).validate(suite).results
-    by_name = {result.expectation_config.meta["name"]: result for result in results if result.expectation_config}
-    findings = []
-    for name, _, _ in rules:
-        result = by_name[name]
-        if result.exception_info.get("raised_exception"):
-            raise RuntimeError(f"{name}: {result.exception_info}")
-        observed = {
-            key: value if isinstance(value, (int, float, str)) else str(value)
-            for key, value in result.result.items()
-            if key in ("observed_value", "element_count", "unexpected_count", "partial_unexpected_list")
-        }
-        findings.append(Finding(name=name, passed=bool(result.success), observed=observed))
-    return findings
-
-
 def _frame(path: Path, columns: list[str], lengths_of: str | None = None) -> "pd.DataFrame":
-    """Columns of a Parquet file; a text column comes as its length, so that no text is held."""
-    table = pq.read_table(path, columns=columns + ([lengths_of] if lengths_of else []))
+    """Columns of a Parquet file; a text column comes as its length, so that little is held; null becomes "" or 0.
+
+    Great Expectations passes over nulls, so a missing value has to be one that breaks the rules.
+    """
+    table = pq.read_table(path, columns=columns)
     if lengths_of:
-        lengths = pc.utf8_length(table[lengths_of])
-        table = table.drop_columns([lengths_of]).append_column("length", lengths)
+        file = pq.ParquetFile(path)
+        pieces = [
+            pc.fill_null(pc.utf8_length(batch.column(0)), 0)
+            for batch in file.iter_batches(batch_size=1024, columns=[lengths_of])
+        ]
+        table = table.append_column("length", pa.chunked_array(pieces, pa.int32()))
+    for number, field in enumerate(table.schema):
+        if field.type == pa.string():
+            table = table.set_column(number, field.name, pc.fill_null(table[field.name], ""))
     return table.to_pandas()
 
 
-def _dispositions(name: str) -> list[Rule]:
-    return [(name, "ExpectColumnValuesToBeInSet", {"column": "disposition", "value_set": list(KINDS)})]
+def _balance(dispositions: "pd.DataFrame", **sizes: int) -> "pd.DataFrame":
+    """One line: how many documents are kept by the dispositions, how many are there."""
+    import pandas as pd
+
+    kept = int((dispositions["disposition"] == "kept").sum())
+    return pd.DataFrame({"kept": [kept], "there": [sum(sizes.values())]})
 
 
 def _raw_tables(content: Path) -> dict[str, "pd.DataFrame"]:
+    documents = _frame(content / "documents.parquet", ["id", "path", "size"])
+    dispositions = _frame(content / "dispositions.parquet", ["path", "disposition"])
     return {
-        "documents": _frame(content / "documents.parquet", ["id", "path", "size"]),
-        "dispositions": _frame(content / "dispositions.parquet", ["path", "disposition"]),
+        "documents": documents,
+        "dispositions": dispositions,
+        "balance": _balance(dispositions, documents=len(documents)),
     }
 
 
 def _clean_tables(content: Path) -> dict[str, "pd.DataFrame"]:
+    documents = _frame(content / "documents.parquet", ["id", "path", "format"], lengths_of="text")
+    dispositions = _frame(content / "dispositions.parquet", ["path", "disposition"])
     return {
-        "documents": _frame(content / "documents.parquet", ["id", "path", "format"], lengths_of="text"),
-        "dispositions": _frame(content / "dispositions.parquet", ["path", "disposition"]),
+        "documents": documents,
+        "dispositions": dispositions,
+        "balance": _balance(dispositions, documents=len(documents)),
     }
 
 
 def _split_tables(content: Path) -> dict[str, "pd.DataFrame"]:
     import pandas as pd
 
-    split = _frame(content / "split.parquet", ["id", "source", "path", "cluster", "split", "disposition"])
+    split = _frame(content / "split.parquet", ["id", "cluster", "split", "disposition"])
     kept = split[split["disposition"] == "kept"]
-    sides = kept.groupby("cluster")["split"].nunique()
-    return {"split": split, "kept": kept, "clusters": pd.DataFrame({"sides": sides})}
+    clusters = pd.DataFrame({"kept": (split["disposition"] == "kept").groupby(split["cluster"]).sum()})
+    sides = pd.DataFrame({"sides": kept.groupby("cluster")["split"].nunique()})
+    present = pd.DataFrame({"split": sorted(set(kept["split"]))})
+    return {"split": split, "kept": kept, "clusters": clusters, "cluster_sides": sides, "present": present}
 
 
 def _corpus_tables(content: Path) -> dict[str, "pd.DataFrame"]:
+    import pandas as pd
+
+    texts = {side: _frame(content / f"{side}.parquet", ["id"], lengths_of="text") for side in SIDES}
+    dispositions = _frame(content / "dispositions.parquet", ["path", "disposition"])
+    every = pd.concat([table.assign(side=side) for side, table in texts.items()])
     return {
-        "train": _frame(content / "train.parquet", ["id", "source", "path"], lengths_of="text"),
-        "validation": _frame(content / "validation.parquet", ["id"], lengths_of="text"),
-        "dispositions": _frame(content / "dispositions.parquet", ["path", "disposition"]),
+        "train": texts["train"],
+        "validation": texts["validation"],
+        "every": every,
+        "sides_of": pd.DataFrame({"sides": every.groupby("id")["side"].nunique()}),
+        "dispositions": dispositions,
+        "balance": _balance(dispositions, **{side: len(table) for side, table in texts.items()}),
     }
 
 
-_ID: Rule = ("ids_are_sha256", "ExpectColumnValuesToMatchRegex", {"column": "id", "regex": HEX})
-_TEXT: Rule = ("texts_are_not_empty", "ExpectColumnValuesToBeBetween", {"column": "length", "min_value": 1})
-_ONE: Rule = ("paths_are_unique", "ExpectColumnValuesToBeUnique", {"column": "path"})
-_SOME: Rule = ("there_are_documents", "ExpectTableRowCountToBeBetween", {"min_value": 1})
-_FORMATS = {"column": "format", "value_set": ["txt", "md", "html", "pdf"]}
-_SIDES = {"column": "split", "value_set": ["train", "validation", "test"]}
+def _dispositions(name: str) -> Rule:
+    return Rule(name, "ExpectColumnValuesToBeInSet", {"column": "disposition", "value_set": list(KINDS)})
+
+
+def _some(name: str) -> Rule:
+    return Rule(name, "ExpectTableRowCountToBeBetween", {"min_value": 1})
+
+
+def _one_each(name: str, column: str) -> Rule:
+    return Rule(name, "ExpectColumnValuesToBeBetween", {"column": column, "min_value": 1, "max_value": 1})
+
+
+_ID = Rule("ids_are_sha256", "ExpectColumnValuesToMatchRegex", {"column": "id", "regex": "^[0-9a-f]{64}$"})
+_LENGTH = {"column": "length", "min_value": 1, "max_value": LARGEST_TEXT}
+_TEXT = Rule("texts_are_not_empty", "ExpectColumnValuesToBeBetween", _LENGTH)
+_PATHS = Rule("paths_are_unique", "ExpectColumnValuesToBeUnique", {"column": "path"})
+_FORMATS = Rule("formats_are_known", "ExpectColumnValuesToBeInSet", {"column": "format", "value_set": sorted(PARSERS)})
+_ADDS_UP = Rule("counts_reconcile", "ExpectColumnPairValuesToBeEqual", {"column_A": "kept", "column_B": "there"})
+_SIDED = Rule(
+    "kept_documents_have_a_side", "ExpectColumnValuesToBeInSet", {"column": "split", "value_set": list(SIDES)}
+)
 
 judge_raw_documents = Suite(
-    _raw_tables, {"documents": [_SOME, _ID, _ONE], "dispositions": _dispositions("every_file_has_a_disposition")}
+    _raw_tables,
+    {
+        "documents": [_some("there_are_documents"), _ID],
+        "dispositions": [_dispositions("every_file_has_a_disposition"), _PATHS],
+        "balance": [_ADDS_UP],
+    },
 )
 judge_clean_documents = Suite(
     _clean_tables,
     {
-        "documents": [_SOME, _ID, _TEXT, _ONE, ("formats_are_known", "ExpectColumnValuesToBeInSet", _FORMATS)],
-        "dispositions": _dispositions("every_document_has_a_disposition"),
+        "documents": [_some("there_are_documents"), _ID, _TEXT, _FORMATS],
+        "dispositions": [_dispositions("every_document_has_a_disposition"), _PATHS],
+        "balance": [_ADDS_UP],
     },
 )
 judge_split = Suite(
     _split_tables,
     {
-        "split": [_ID, *_dispositions("every_document_has_a_disposition")],
-        "kept": [("kept_documents_have_a_side", "ExpectColumnValuesToBeInSet", _SIDES)],
-        "clusters": [("no_cluster_is_on_two_sides", "ExpectColumnMaxToBeBetween", {"column": "sides", "max_value": 1})],
+        "split": [_ID, _dispositions("every_document_has_a_disposition")],
+        "kept": [_SIDED],
+        "clusters": [_one_each("one_document_of_a_cluster_is_kept", "kept")],
+        "cluster_sides": [_one_each("no_cluster_is_on_two_sides", "sides")],
+        "present": [
+            Rule(
+                "every_side_has_documents",
+                "ExpectColumnDistinctValuesToContainSet",
+                {"column": "split", "value_set": list(SIDES)},
+            )
+        ],
     },
 )
 judge_corpus = Suite(
     _corpus_tables,
     {
-        "train": [_SOME, _ID, _TEXT],
-        "validation": [("there_is_validation_text", "ExpectTableRowCountToBeBetween", {"min_value": 1})],
-        "dispositions": _dispositions("every_document_has_a_disposition"),
+        "train": [_some("there_is_training_text")],
+        "validation": [_some("there_is_validation_text")],
+        "every": [_ID, _TEXT],
+        "sides_of": [_one_each("no_document_is_on_two_sides", "sides")],
+        "dispositions": [_dispositions("every_document_has_a_disposition")],
+        "balance": [_ADDS_UP],
     },
 )

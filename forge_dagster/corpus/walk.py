@@ -10,6 +10,8 @@ from pathlib import Path
 from forge_dagster.errors import SourceError
 
 LARGEST = 256 << 20  # bytes of one file
+# A link put in a file's place is not followed; a FIFO put there does not hang us.
+FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -25,24 +27,34 @@ class Entry:
 
 
 def printable(path: str) -> str:
-    """A path that is not UTF-8 keeps its bytes as visible escapes."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A path whose bytes that are not UTF-8 are visible escapes; two paths never come out the same."""
+    return path.replace("\\", "\\\\").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def walk(folder: Path, relative: str = "") -> Iterator[tuple[str, os.DirEntry[str] | OSError]]:
-    """Every entry below `folder` that is no folder, sorted by name; an unreadable folder is an entry itself."""
-    try:
-        with os.scandir(folder / relative) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
-    except OSError as error:
-        yield relative or ".", error
-        return
-    for entry in entries:
-        name = f"{relative}/{entry.name}" if relative else entry.name
-        if entry.is_dir(follow_symlinks=False):
-            yield from walk(folder, name)
-        else:
+def walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str] | OSError]]:
+    """Every entry below `folder` that is no folder, sorted by path; an unreadable folder is an entry itself."""
+    waiting: list[tuple[str, os.DirEntry[str] | None]] = [("", None)]
+    while waiting:
+        name, entry = waiting.pop()
+        if entry is not None and not _is_folder(entry):
             yield name, entry
+            continue
+        try:
+            with os.scandir(folder / name) as scan:
+                inside = [(f"{name}/{found.name}" if name else found.name, found) for found in scan]
+        except OSError as error:
+            yield name or ".", error
+            continue
+        # The slash of what lies inside a folder takes part in the order of paths: `a-b` comes before `a/b`.
+        inside.sort(key=lambda pair: f"{pair[0]}/" if _is_folder(pair[1]) else pair[0], reverse=True)
+        waiting += inside
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:  # reading it will say why
+        return False
 
 
 def read(name: str, found: os.DirEntry[str] | OSError) -> Entry:
@@ -51,24 +63,37 @@ def read(name: str, found: os.DirEntry[str] | OSError) -> Entry:
     if isinstance(found, OSError):
         return Entry(path, "quarantined", f"unreadable:{found.strerror}")
     try:
-        before = found.stat(follow_symlinks=False)
-        if stat.S_ISLNK(before.st_mode):
+        mode = found.stat(follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):
             return Entry(path, "dropped", "symlink")
-        if not stat.S_ISREG(before.st_mode):
+        if not stat.S_ISREG(mode):
             return Entry(path, "dropped", "special-file")
-        if before.st_size > LARGEST:
-            return Entry(path, "quarantined", "too-large")
-        data = Path(found.path).read_bytes()
-        after = os.stat(found.path, follow_symlinks=False)
+        with open(os.open(found.path, FLAGS), "rb", buffering=0) as file:
+            before = os.fstat(file.fileno())
+            if not stat.S_ISREG(before.st_mode):
+                return Entry(path, "dropped", "special-file")
+            if before.st_size > LARGEST:
+                return Entry(path, "quarantined", "too-large")
+            data = _bytes(file.fileno(), before.st_size)
+            after = os.fstat(file.fileno())
     except OSError as error:
         return Entry(path, "quarantined", f"unreadable:{error.strerror}")
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    if len(data) != before.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         return Entry(path, "quarantined", "changed-while-read")
     return Entry(path, "kept", "", hashlib.sha256(data).hexdigest(), data, after.st_mtime_ns)
 
 
+def _bytes(descriptor: int, size: int) -> bytes:
+    """Up to one byte more than `size`, so that a file that grows is noticed and never fills the memory."""
+    pieces, wanted = [], size + 1
+    while wanted and (piece := os.read(descriptor, wanted)):
+        pieces.append(piece)
+        wanted -= len(piece)
+    return b"".join(pieces)
+
+
 def entries(folder: Path) -> Iterator[Entry]:
-    """Every entry below `folder`, in sorted order. Raises SourceError if the folder is missing."""
+    """Every entry below `folder`, sorted by path. Raises SourceError if the folder is missing."""
     if not folder.is_dir():
         raise SourceError(
             f"{folder}: no such folder", rule="a source is an existing folder", mend="correct `location` in its file"

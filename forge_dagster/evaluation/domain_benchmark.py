@@ -94,7 +94,7 @@ def run(inputs: Mapping[str, Path], config: BenchmarkConfig, out: Path, context:
 def check(content: Path) -> list[Finding]:
     """Every item has four different choices and a right one; the right one's place says nothing."""
     tasks = json.loads((content / "benchmark.json").read_bytes())["tasks"]
-    items = [json.loads(line) for task in tasks for line in (content / task["items"]).open(encoding="utf-8")]
+    items = [json.loads(line) for task in tasks for line in (content / task["items"]).read_bytes().splitlines()]
     broken = [item["id"] for item in items if len(set(item["choices"])) != 4 or not 0 <= item["gold"] < 4]
     first = sum(item["gold"] == 0 for item in items) / max(len(items), 1)
     return [

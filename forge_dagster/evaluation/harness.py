@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from forge_dagster.errors import VerdictError
 from forge_dagster.evaluation.score import Score
 from forge_dagster.rewards import in_form, is_correct
-from forge_dagster.tokens.control import ASSISTANT, END, USER
+from forge_dagster.tokens.control import ASSISTANT, END, END_OF_TEXT_ID, USER
 
 if TYPE_CHECKING:
     from lm_eval.api.task import ConfigurableTask
+    from lm_eval.models.huggingface import HFLM
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+RETRAIN = "train the checkpoint again with a lower learning rate"
 ANSWER_TOKENS = 48
 """Longest answer that is generated, in tokens."""
 
@@ -27,9 +30,9 @@ def multiple_choice(name: str, items: Path, version: int) -> "ConfigurableTask":
         {
             "task": name,
             "output_type": "multiple_choice",
-            "doc_to_text": "{{query}}",
-            "doc_to_choice": "{{choices}}",
-            "doc_to_target": "{{gold}}",
+            "doc_to_text": "query",  # columns as they are: a template would turn a query of digits into a number
+            "doc_to_choice": "choices",
+            "doc_to_target": "gold",
             "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
             "metadata": {"version": version},
         },
@@ -75,6 +78,38 @@ def _task(config: dict[str, Any], items: Path) -> "ConfigurableTask":
     return ConfigurableTask(config={**config, **local})
 
 
+def _language_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", batch_size: int) -> "HFLM":
+    """lm-eval's HFLM that reads text as training did, and refuses logits that are no numbers.
+
+    Text begins after `<|end_of_text|>` and cannot become a control token. HFLM itself takes the argmax over NaN
+    and reports an accuracy.
+    """
+    from lm_eval.models.huggingface import HFLM
+    from tokenizers import Tokenizer
+
+    encoder = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    encoder.encode_special_tokens = True
+
+    class LanguageModel(HFLM):
+        def tok_encode(self, string: str, add_special_tokens: bool | None = None, **options: Any) -> list[int]:
+            ids = encoder.encode(string, add_special_tokens=False).ids
+            return ids if add_special_tokens is False else [END_OF_TEXT_ID, *ids]
+
+        def _model_call(self, *arguments: Any, **options: Any) -> "Tensor":
+            logits = super()._model_call(*arguments, **options)
+            if not logits.isfinite().all():
+                raise VerdictError("the model's logits are not all numbers", rule="a score is a number", mend=RETRAIN)
+            return logits
+
+    return LanguageModel(
+        pretrained=model,
+        tokenizer=tokenizer,
+        batch_size=batch_size,
+        device="cpu",
+        max_length=model.config.max_position_embeddings,
+    )
+
+
 def evaluate(
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerBase",
@@ -84,20 +119,18 @@ def evaluate(
 ) -> dict[str, Score]:
     """`task.metric` -> score. Raises VerdictError if a score is no number."""
     import lm_eval
-    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    harness = HFLM(
-        pretrained=model,
-        tokenizer=tokenizer,
-        batch_size=batch_size,
-        device="cpu",
-        max_length=model.config.max_position_embeddings,
-        add_bos_token=True,
-    )
+    harness = _language_model(model, tokenizer, batch_size)
     with redirect_stderr(StringIO()):  # progress bars of its own; exceptions pass through
         results = lm_eval.simple_evaluate(
-            model=harness, tasks=list(tasks()), bootstrap_iters=0, log_samples=False, verbosity="ERROR"
+            model=harness,
+            tasks=list(tasks()),
+            task_manager=TaskManager(include_defaults=False),  # reading its own thousands costs more than the scores
+            bootstrap_iters=0,
+            log_samples=False,
+            verbosity="ERROR",
         )
     if results is None:
         raise VerdictError("lm-eval returned no results", rule="an evaluation ends with scores")
@@ -109,7 +142,7 @@ def evaluate(
             if kind != "none" or metric.endswith("_stderr") or not isinstance(value, float):
                 continue
             if not math.isfinite(value):
-                raise VerdictError(f"{task}.{metric} = {value}", rule="a score is a number", mend="look at the model")
+                raise VerdictError(f"{task}.{metric} = {value}", rule="a score is a number", mend=RETRAIN)
             # Standard error of a mean of 0/1 outcomes, as lm-eval's own mean_stderr: sample variance over n.
             error = math.sqrt(value * (1 - value) / (count - 1)) if count > 1 else None
             scores[f"{task}.{metric}"] = Score(value=value, stderr=error, n=count)

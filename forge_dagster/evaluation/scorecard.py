@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from forge_dagster.errors import DataError, InterruptedRun
+from forge_dagster.errors import DataError, InterruptedRun, VerdictError
 from forge_dagster.evaluation.score import Score, plain
 from forge_dagster.gates import UNTRAINED, judge, passed
 from forge_dagster.policy import Policy
@@ -74,6 +75,8 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
             tokenizer = AutoTokenizer.from_pretrained(inputs["tokenizer"], local_files_only=True)
             scores[name] = evaluate(model, tokenizer, tasks, batch_size=config.batch_size)
             bits = bits_per_byte(model, inputs["token_shards"], most_tokens=config.validation_tokens)
+            if not math.isfinite(bits):
+                raise VerdictError(f"{name}: {BITS} = {bits}", rule="a score is a number", mend="train it again")
             scores[name][BITS] = Score(value=bits, stderr=None, n=1)
     verdicts = judge(config.gates, plain(scores))
     body = {

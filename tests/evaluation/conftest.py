@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -127,9 +128,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         pq.write_table(rows, found["corpus"] / f"{side}.parquet")
     spec = TokenizerSpec(kind="byte-bpe", vocab_size=360)
     tokenizer.run({"corpus": found["corpus"]}, spec, found["tokenizer"], context)
-    shards.run(
-        {"corpus": found["corpus"], "tokenizer": found["tokenizer"]}, NoConfig(), found["shards"], context
-    )
+    shards.run({"corpus": found["corpus"], "tokenizer": found["tokenizer"]}, NoConfig(), found["shards"], context)
     rows = [
         {"question": f"Who repairs {topic}?", "answer": f"plant {number}", "rule": "faq", "document_ids": ["a"],
          "split": "held_out" if number < 6 else "train"}
@@ -169,3 +168,9 @@ def config_of() -> Callable[..., ScorecardConfig]:
         return ScorecardConfig(**values)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def company() -> SimpleNamespace:
+    """Makers of documents and facts, for tests that vary them."""
+    return SimpleNamespace(fact=fact, write_documents=write_documents, write_facts=write_facts)

@@ -55,6 +55,11 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folders[name] for name in ("tokenizer", *base.NEEDS)}
 
 
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORGE_THREADS", "1")
+
+
 def _run(inputs: dict[str, Path], folder: Path, context: LocalContext | None = None) -> tuple[Path, Report]:
     out = folder / "out"
     out.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Token shards of a small corpus, written as the shards stage does."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,10 +11,18 @@ import pytest
 from forge_dagster.recipe import MOE, ModelSpec, TokenizerSpec
 from forge_dagster.stage import NoConfig, local_context
 from forge_dagster.tokens import shards, tokenizer
+from forge_dagster.training.precision import thread_limit
 from forge_dagster.training.settings import Settings
 
 VOCABULARY = 300
 THINGS = ("the pump", "a valve", "the boiler", "one tank", "the mixer", "a filter", "the crane", "our press")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Models this small gain nothing from threads, and lose much where cores are busy."""
+    with thread_limit(1):
+        yield
 
 
 @pytest.fixture(scope="session")

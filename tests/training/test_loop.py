@@ -15,8 +15,10 @@ from forge_dagster.errors import DataError, IntegrityError, InterruptedRun, Reci
 from forge_dagster.model.build import build_model
 from forge_dagster.recipe import ModelSpec
 from forge_dagster.stage import LocalContext, local_context
+from forge_dagster.tokens.order import Span
 from forge_dagster.tokens.reader import open_documents
 from forge_dagster.training import checkpoint, loop
+from forge_dagster.training.batches import pack
 from forge_dagster.training.log import read
 from forge_dagster.training.loop import Outcome, pretrain
 from forge_dagster.training.settings import Settings
@@ -51,10 +53,11 @@ def _losses(outcome: Outcome) -> list[tuple[int, float, float]]:
     return [(row.step, row.loss, row.grad_norm) for row in read(outcome.log)]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("dtype", "threads"), [("float32", 1), ("bfloat16", 2)])
 def test_stopped_and_resumed_is_undisturbed_bit_for_bit(
-    dense_or_mixture: ModelSpec, settings: Settings, shards_folder: Path, tmp_path: Path, dtype: str
+    dense_or_mixture: ModelSpec, settings: Settings, shards_folder: Path, tmp_path: Path, dtype: str, threads: int
 ) -> None:
+    torch.set_num_threads(threads)
     straight, outcome = _train(dense_or_mixture, settings, shards_folder, _context(tmp_path / "a"), dtype=dtype)
     for stop in (1, 5, 11):
         with pytest.raises(InterruptedRun, match=f"after step {stop} of 12"):
@@ -101,6 +104,18 @@ def test_the_loss_falls(dense_or_mixture: ModelSpec, settings: Settings, shards_
     losses = [loss for _, loss, _ in _losses(outcome)]
     assert losses[0] == pytest.approx(math.log(300), rel=1e-4)
     assert np.mean(losses[-5:]) < 2.5
+
+
+def test_routers_learn_to_balance_before_their_experts_say_anything(shards_folder: Path) -> None:
+    """Experts start silent, so the first gradient of a router is that of the load-balancing loss alone."""
+    spec = ModelSpec(
+        architecture="mixtral", hidden_size=32, intermediate_size=48, layers=2, heads=2, kv_heads=1, head_dim=16,
+        tie_embeddings=False, rope_theta=10_000.0, experts=4, experts_per_token=2,
+    )  # fmt: skip
+    model = build_model(spec, vocab_size=300, positions=32, seed=1)
+    documents = open_documents(shards_folder, "train")
+    loop._backward(model, pack(documents, [[Span(0, 0, 32)]], 32), "float32")
+    assert all(layer.mlp.gate.weight.grad.any() for layer in model.model.layers)
 
 
 def test_seconds_make_checkpoints_where_steps_do_not(

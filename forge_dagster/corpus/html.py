@@ -1,0 +1,108 @@
+"""HTML to text: furniture and hidden parts left out, headings, list items and tables with their Markdown marks."""
+
+import re
+from typing import Any
+
+from forge_dagster.corpus.text import decode
+from forge_dagster.errors import DataError
+
+FURNITURE = (
+    "script,style,noscript,template,nav,form,iframe,object,svg,button,select,"
+    "aside:not(.footnote):not(.footnote-list),body > header,body > footer,main footer.page-footer,"
+    "[role=navigation],[role=search],[aria-hidden=true],[hidden],"
+    "[style*='display:none'],[style*='display: none'],"
+    ".headerlink,.sphinxsidebar,.related,.navheader,.navfooter,.rst-footer-buttons,.breadcrumbs,.toctree-wrapper,"
+    "div.footer,div.header"
+)
+BLOCKS = frozenset({
+    "p", "div", "section", "article", "main", "li", "dt", "dd", "tr", "table", "thead", "tbody", "caption",
+    "ul", "ol", "dl", "pre", "blockquote", "figure", "figcaption", "hr", "address", "details", "summary", "header",
+    "footer", "aside", "body", "h1", "h2", "h3", "h4", "h5", "h6",
+})  # fmt: skip
+SPACED = frozenset({"p", "pre", "table", "ul", "ol", "dl", "h1", "h2", "h3", "h4", "h5", "h6"})
+HEADING = re.compile(r"h([1-6])")
+SPACES = re.compile(r"[ \t\u00a0\r\n\f]+")
+DECLARED = re.compile(rb"""charset\s*=\s*["']?\s*([\w:.-]+)""", re.IGNORECASE)
+DECLARED_WITHIN = 2048  # bytes; HTML asks for 1024
+DEEPEST = 300  # nested elements beyond which a page is hostile, not written
+
+
+def parse_html(data: bytes) -> tuple[str, str]:
+    """Title and text of a page. Raises DataError if it is no text or is nested deeper than DEEPEST."""
+    from selectolax.lexbor import LexborHTMLParser
+
+    declared = DECLARED.search(data[:DECLARED_WITHIN])
+    tree = LexborHTMLParser(decode(data, declared[1].decode("ascii") if declared else None))
+    title = tree.css_first("head > title")
+    name = SPACES.sub(" ", title.text()).strip() if title else ""
+    for node in tree.css(FURNITURE):
+        node.decompose()
+    articles = tree.css("article")
+    body = tree.css_first("main, [role=main]") or (articles[0] if len(articles) == 1 else tree.body)
+    if body is None:
+        return name, ""
+    page = _Page()
+    page.render(body, preformatted=False, depth=0)
+    return name, "".join(page.pieces)
+
+
+class _Page:
+    """The text so far; white space collapses across pieces as a browser would show it."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+
+    def _ends_line(self) -> bool:
+        return not self.pieces or self.pieces[-1].endswith("\n")
+
+    def _text(self, text: str, preformatted: bool) -> None:
+        if not preformatted:
+            text = SPACES.sub(" ", text)
+            if text.startswith(" ") and (self._ends_line() or self.pieces[-1].endswith(" ")):
+                text = text[1:]
+        if text:
+            self.pieces.append(text)
+
+    def _line(self, blank: bool) -> None:
+        """Begin a new line, after an empty one if `blank`; surplus empty lines are removed later."""
+        if not self._ends_line():
+            self.pieces.append("\n")
+        if blank:
+            self.pieces.append("\n")
+
+    def render(self, node: Any, *, preformatted: bool, depth: int) -> None:
+        """Append the text of a node's children."""
+        if depth > DEEPEST:
+            raise DataError(f"elements nested deeper than {DEEPEST}", rule="a written page is nested less")
+        for child in node.iter(include_text=True):
+            tag = child.tag or ""
+            if tag == "-text":
+                self._text(child.text_content or "", preformatted)
+            elif tag == "br":
+                self.pieces.append("\n")
+            elif not tag.startswith(("-", "!")):
+                self._element(child, tag, preformatted=preformatted or tag == "pre", depth=depth)
+
+    def _element(self, node: Any, tag: str, *, preformatted: bool, depth: int) -> None:
+        block, spaced = tag in BLOCKS, tag in SPACED
+        # A paragraph that begins a list item stands on the item's own line.
+        if block and self.pieces[-1:] != ["- "]:
+            self._line(blank=spaced)
+        if heading := HEADING.fullmatch(tag):
+            self.pieces.append("#" * int(heading[1]) + " ")
+        elif tag == "li":
+            self.pieces.append("- ")
+        elif tag in ("td", "th") and not self._ends_line():
+            self.pieces.append(" | ")
+        self.render(node, preformatted=preformatted, depth=depth + 1)
+        if tag == "tr" and _is_table_head(node):
+            self._line(blank=False)
+            self.pieces.append(" | ".join(["---"] * len(node.css("th"))))
+        if block:
+            self._line(blank=spaced)
+
+
+def _is_table_head(row: Any) -> bool:
+    """A row of two or more header cells and nothing else."""
+    cells = [child.tag for child in row.iter()]
+    return len(cells) > 1 and set(cells) == {"th"}

@@ -1,0 +1,110 @@
+"""`forge sample`: writes the organisation's documents and facts.jsonl, unit by unit, in constant memory."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from forge_dagster.errors import UserError
+from forge_dagster.sample.draw import Draw
+from forge_dagster.sample.library import write
+from forge_dagster.sample.values import MOST_SUBJECTS, organisation
+from forge_dagster.sample.voice import Statement
+from forge_dagster.sample.wordings import fill, kinds
+from forge_dagster.sample.world import FEWEST_SUBJECTS, Fact, Unit
+from forge_dagster.stage import FrozenModel
+
+FEWEST_DOCUMENTS, MOST_DOCUMENTS = 20, 1_000_000
+UNIT_DOCUMENTS = 300
+"""Documents of a unit at least, where there are more than that."""
+DOCUMENTS_PER_SUBJECT, DOCUMENTS_PER_KIND = 25, 20
+"""A smaller organisation knows fewer subjects and kinds, so that each fact is still told several times."""
+COMPANIES = ("Northmere Works", "Ashgrove Machines", "Lindqvist & Daughters", "Calder Valley Industries")
+
+
+class SampleReport(FrozenModel):
+    """What was written."""
+
+    documents: int
+    facts: int
+    bytes: int
+    """Of the documents, facts.jsonl not counted."""
+    formats: dict[str, int]
+
+
+def generate(documents: int, seed: int, out: Path, progress: Callable[[int, int], None] | None = None) -> SampleReport:
+    """Write out/documents/** and out/facts.jsonl; equal arguments give equal bytes.
+
+    facts.jsonl has one object a line: id, subject, relation, question (a wording no document asks), answer,
+    distractors (other subjects' answers to the same), seen (a prefix that a document continues with the answer),
+    unseen (one whose wording no document uses), documents (paths under out/documents that state the fact).
+    Raises UserError if documents or seed are out of range or `out` is not an empty or new folder.
+    """
+    _check(documents, seed, out)
+    folder = out / "documents"
+    folder.mkdir(parents=True)
+    formats: Counter[str] = Counter()
+    facts = size = 0
+    with (out / "facts.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
+        for unit, count in units(documents, seed):
+            told: dict[str, list[tuple[str, Statement]]] = {}
+            for written in write(unit, count, Draw(seed, "company").pick(COMPANIES)):
+                path = folder / written.path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(written.data)
+                size += len(written.data)
+                formats[path.suffix[1:]] += 1
+                for statement in written.told:
+                    told.setdefault(statement.fact.id, []).append((written.path, statement))
+                if progress:
+                    progress(formats.total(), documents)
+            for fact in (fact for group in unit.facts.values() for fact in group):
+                lines.write(json.dumps(_record(seed, fact, told[fact.id]), ensure_ascii=False) + "\n")
+                facts += 1
+    return SampleReport(documents=documents, facts=facts, bytes=size, formats=dict(sorted(formats.items())))
+
+
+def units(documents: int, seed: int) -> Iterator[tuple[Unit, int]]:
+    """Yield the units of an organisation of that many documents, each with its share of them."""
+    number_of_units = max(1, documents // UNIT_DOCUMENTS)
+    share, rest = divmod(documents, number_of_units)
+    for number in range(number_of_units):
+        count = share + (number < rest)
+        kinds_known = min(max(count // DOCUMENTS_PER_KIND, 1), len(organisation().relations))
+        subjects = min(max(count // DOCUMENTS_PER_SUBJECT, FEWEST_SUBJECTS), MOST_SUBJECTS)
+        yield Unit(seed, number, kinds_known, subjects), count
+
+
+def _record(seed: int, fact: Fact, told: list[tuple[str, Statement]]) -> dict[str, Any]:
+    """Return the line of a fact in facts.jsonl."""
+    draw = Draw(seed, "prompts", fact.id)
+    relation = kinds()[fact.subject.kind].relations[fact.relation]
+    seen = sorted({statement.prefix for _, statement in told if statement.prefix})
+    return {
+        "id": fact.id,
+        "subject": fact.subject.name,
+        "relation": f"{fact.subject.kind}.{fact.relation}",
+        "question": fill(relation.ask, fact.subject.kind, fact.subject.name),
+        "answer": fact.answer,
+        "distractors": list(fact.distractors),
+        "seen": draw.pick(seen),
+        "unseen": fill(draw.pick(relation.unseen), fact.subject.kind, fact.subject.name),
+        "documents": sorted({path for path, _ in told}),
+    }
+
+
+def _check(documents: int, seed: int, out: Path) -> None:
+    if not FEWEST_DOCUMENTS <= documents <= MOST_DOCUMENTS:
+        raise UserError(
+            f"documents = {documents}",
+            rule=f"{FEWEST_DOCUMENTS} to {MOST_DOCUMENTS:,}: fewer cannot tell every fact several times",
+            mend="choose a number in that range",
+        )
+    if not 0 <= seed < 2**31:
+        raise UserError(f"seed = {seed}", rule="0 to 2,147,483,647", mend="choose a seed in that range")
+    if out.is_symlink() or out.exists():
+        if not out.is_dir():
+            raise UserError(f"{out} is not a folder", rule="the output is a folder", mend="name another --out")
+        if any(out.iterdir()):
+            raise UserError(f"{out} is not empty", rule="a sample begins in an empty folder", mend="name another --out")
