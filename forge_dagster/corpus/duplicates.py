@@ -15,7 +15,7 @@ BANDS = 32  # of 4 rows: a pair at Jaccard 0.7 is proposed with probability 1 - 
 MINHASH_SEED = 42
 MOST_PAIRED = 48  # documents in a bucket that are all compared with each other
 MOST_LEADERS = 32  # in a larger bucket: documents that each of the others is compared with
-REMEMBERED = 512  # documents whose shingles are kept between comparisons
+REMEMBERED = 128  # documents whose shingles are kept between comparisons
 
 
 def words(text: str) -> list[str]:
@@ -92,7 +92,7 @@ def _buckets(
     signatures = []
     for done, index in enumerate(indices, start=1):
         minhash = RMinHash(num_perm=PERMUTATIONS, seed=MINHASH_SEED)
-        minhash.update(sorted(shingles(texts[index])))
+        minhash.update(list(shingles(texts[index])))
         signatures.append(array("Q", minhash.digest()))
         progress(done, len(indices))
     rows = PERMUTATIONS // BANDS

@@ -11,7 +11,7 @@ FURNITURE = (
     "aside:not(.footnote):not(.footnote-list),body > header,body > footer,main footer.page-footer,"
     "[role=navigation],[role=search],[aria-hidden=true],[hidden],"
     "[style*='display:none'],[style*='display: none'],"
-    ".headerlink,.sphinxsidebar,.related,.navheader,.navfooter,.rst-footer-buttons,.breadcrumbs,.toctree-wrapper,"
+    ".headerlink,.sphinxsidebar,.related,.navheader,.navfooter,.docnav,.rst-footer-buttons,.breadcrumbs,.toctree-wrapper,"
     "div.footer,div.header"
 )
 BLOCKS = frozenset({

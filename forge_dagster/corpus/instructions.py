@@ -1,8 +1,9 @@
 """Instructions: question and answer pairs that the training documents themselves contain, found by rules."""
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from forge_dagster.corpus.duplicates import words
-from forge_dagster.errors import DataError
+from forge_dagster.corpus.extraction import LONGEST_ANSWER, RULES
+from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 
 ROWS = pa.schema(
@@ -24,17 +26,9 @@ ROWS = pa.schema(
     ]
 )
 SHORTEST_QUESTION, LONGEST_QUESTION = 8, 160  # characters
-LONGEST_ANSWER = 160  # characters
 FEWEST = 8  # rows from which a model can be taught a form
-
-FAQ = re.compile(
-    r"^\W{0,4}Q(?:uestion)?[:.]\W{0,4}(?P<q>[^\n]+?)\W{0,2}\n+\W{0,4}A(?:nswer)?[:.]\W{0,4}(?P<a>[^\n]+)", re.M
-)
-HEADING_QUESTION = re.compile(r"^#{1,6} *(?:[\d.]+ +)?(?P<q>[^\n?]{6,150}\?)[^\n]*\n+(?P<a>[^\n#|-][^\n]+)", re.M)
-HEADING = re.compile(r"^#{1,6} *(?:[\d.]+ +)?(?P<h>[^\n?|]{4,80}?)\W*\n+(?P<a>[A-Z][^\n#|]+)", re.M)
-SENTENCE = re.compile(r"(?P<s>.+?[.!])(?:\s|$)")
-
-Pair = tuple[str, str]
+BOILERPLATE = 0.1  # share of documents from which a key is the letterhead and no knowledge
+BOILERPLATE_FROM = 10  # documents; fewer say nothing about what is common
 
 
 class InstructionsConfig(FrozenModel):
@@ -45,34 +39,20 @@ class InstructionsConfig(FrozenModel):
     most_rows: int = Field(ge=FEWEST)
 
 
-def first_sentence(text: str) -> str:
-    """First sentence of a paragraph, or the paragraph if it has no end."""
-    match = SENTENCE.match(text.strip())
-    return (match["s"] if match else text).strip()
+@dataclass
+class Found:
+    """One question with every answer the documents give to it."""
 
+    question: str
+    answer: str
+    rule: str
+    document_ids: list[str] = field(default_factory=list)
+    disputed: bool = False
 
-def faq(text: str, title: str) -> Iterator[Pair]:
-    """Lines `Q: ...` followed by `A: ...`."""
-    return ((match["q"].strip().rstrip("?") + "?", match["a"].strip()) for match in FAQ.finditer(text))
-
-
-def heading_question(text: str, title: str) -> Iterator[Pair]:
-    """Headings that ask, answered by their paragraph's first sentence."""
-    return ((match["q"].strip(), first_sentence(match["a"])) for match in HEADING_QUESTION.finditer(text))
-
-
-def heading_topic(text: str, title: str) -> Iterator[Pair]:
-    """Headings that name a topic, answered by their section's first sentence."""
-    for match in HEADING.finditer(text):
-        yield f"What does the section {match['h'].strip()!r} say?", first_sentence(match["a"])
-
-
-RULES: dict[str, Callable[[str, str], Iterator[Pair]]] = {
-    "faq": faq,
-    "heading-question": heading_question,
-    "heading-topic": heading_topic,
-}
-"""In order of preference: the first rules are kept when there are more rows than asked for."""
+    @property
+    def group(self) -> str:
+        """Rows with one answer stay on one side: they may ask the same in other words."""
+        return " ".join(words(self.answer))
 
 
 def _point(seed: int, text: str) -> float:
@@ -80,60 +60,116 @@ def _point(seed: int, text: str) -> float:
     return int.from_bytes(hashlib.sha256(f"{seed}:{text}".encode()).digest()[:8]) / 2**64
 
 
-def _collect(documents: list[dict[str, Any]], context: StageContext) -> dict[str, dict[str, Any]]:
-    """Pairs by normalised question; a question with two different answers is none."""
-    found: dict[str, dict[str, Any]] = {}
-    disputed: set[str] = set()
-    for number, document in enumerate(documents, start=1):
+def _fits(question: str, answer: str) -> bool:
+    return (
+        SHORTEST_QUESTION <= len(question) <= LONGEST_QUESTION
+        and 0 < len(answer) <= LONGEST_ANSWER
+        and any(character.isalnum() for character in answer)
+        and "\n" not in question + answer
+    )
+
+
+def collect(documents: list[dict[str, Any]], context: StageContext) -> list[Found]:
+    """Undisputed pairs, one a question in the order of the questions, whatever the order of the documents.
+
+    A question that documents answer in two ways is left out, and so is a key that much of the documents carry.
+    """
+    found: dict[str, Found] = {}
+    asked_in: dict[str, set[str]] = defaultdict(set)
+    for number, document in enumerate(sorted(documents, key=lambda row: (row["source"], row["path"])), start=1):
         for rule, extract in RULES.items():
             for question, answer in extract(document["text"], document["title"]):
-                if not SHORTEST_QUESTION <= len(question) <= LONGEST_QUESTION or not 0 < len(answer) <= LONGEST_ANSWER:
+                if not _fits(question, answer):
                     continue
                 key = " ".join(words(question))
-                row = found.setdefault(key, {"question": question, "answer": answer, "rule": rule, "document_ids": []})
-                if words(row["answer"]) != words(answer):
-                    disputed.add(key)
-                if document["id"] not in row["document_ids"]:
-                    row["document_ids"].append(document["id"])
-        context.progress(number, len(documents))
-    return {key: row for key, row in found.items() if key not in disputed}
+                pair = found.setdefault(key, Found(question, answer, rule))
+                pair.disputed |= words(pair.answer) != words(answer)
+                if document["id"] not in pair.document_ids:
+                    pair.document_ids.append(document["id"])
+                if rule == "key-value":
+                    asked_in[question.partition(" of ")[0]].add(document["id"])
+        context.progress(number, len(documents), "documents")
+        if context.cancelled():
+            raise InterruptedRun("making the instructions stopped", mend="run the same command again")
+    limit = BOILERPLATE * len(documents) if len(documents) >= BOILERPLATE_FROM else len(documents)
+    common = {asked for asked, ids in asked_in.items() if len(ids) > limit}
+    return [
+        pair
+        for _, pair in sorted(found.items())
+        if not pair.disputed and not (pair.rule == "key-value" and pair.question.partition(" of ")[0] in common)
+    ]
+
+
+def held_out(groups: set[str], config: InstructionsConfig) -> set[str]:
+    """Groups by their point alone, never none and never all."""
+    points = {group: _point(config.seed + 1, group) for group in groups}
+    ordered = sorted(groups, key=lambda group: (points[group], group))
+    chosen = {group for group in ordered if points[group] < config.held_out_share} or set(ordered[:1])
+    return chosen - ({ordered[-1]} if len(ordered) > 1 else set())
 
 
 def run(inputs: Mapping[str, Path], config: InstructionsConfig, out: Path, context: StageContext) -> Report:
     """Write rows.parquet. Raises DataError if the documents hold too few pairs."""
     documents = pq.read_table(inputs["corpus"] / "train.parquet").to_pylist()
-    found = _collect(documents, context)
-    if len(found) < FEWEST:
+    found = collect(documents, context)
+    groups = {pair.group for pair in found}
+    if len(found) < FEWEST or len(groups) < 2:
         raise DataError(
-            f"{len(found)} question and answer pairs in {len(documents)} documents",
-            rule=f"at least {FEWEST} to teach a form; rules: {', '.join(RULES)}",
+            f"{len(found)} question and answer pairs with {len(groups)} different answers in {len(documents)} documents",
+            rule=f"at least {FEWEST} pairs and two answers to teach a form; rules: {', '.join(RULES)}",
             mend="add an FAQ or documents with headings, or leave sft, preference and rl out of the recipe",
         )
     order = {rule: number for number, rule in enumerate(RULES)}
-    chosen = sorted(found, key=lambda key: (order[found[key]["rule"]], _point(config.seed, key)))[: config.most_rows]
+    found.sort(key=lambda pair: (order[pair.rule], _point(config.seed, pair.question), pair.question))
+    chosen = sorted(found[: config.most_rows], key=lambda pair: pair.question)
+    aside = held_out({pair.group for pair in chosen}, config)
     rows = [
-        {**found[key], "split": "held_out" if _point(config.seed + 1, key) < config.held_out_share else "train"}
-        for key in sorted(chosen)
+        {
+            "question": pair.question,
+            "answer": pair.answer,
+            "rule": pair.rule,
+            "document_ids": pair.document_ids,
+            "split": "held_out" if pair.group in aside else "train",
+        }
+        for pair in chosen
     ]
     pq.write_table(pa.Table.from_pylist(rows, ROWS), out / "rows.parquet", compression="zstd")
-    by_rule = {rule: sum(row["rule"] == rule for row in rows) for rule in RULES}
-    held_out = sum(row["split"] == "held_out" for row in rows)
-    return Report(counts={"rows": len(rows), "found": len(found), "held_out": held_out, **by_rule})
+    by_rule = Counter(pair.rule for pair in chosen)
+    return Report(
+        counts={
+            "rows": len(rows),
+            "found": len(found),
+            "held_out": sum(row["split"] == "held_out" for row in rows),
+            **{rule: by_rule[rule] for rule in RULES},
+        }
+    )
 
 
 def check(content: Path) -> list[Finding]:
-    """Questions are unique, both splits are there, every row names its documents."""
+    """Questions are unique, both splits are there, no answer is on both, every row names its documents."""
     rows = pq.read_table(content / "rows.parquet").to_pylist()
-    questions = {row["question"] for row in rows}
+    questions = {" ".join(words(row["question"])) for row in rows}
     splits = sorted({row["split"] for row in rows})
+    sides: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        sides[" ".join(words(row["answer"]))].add(row["split"])
+    leaks = sorted(answer for answer, found in sides.items() if len(found) > 1)
     orphans = sum(not row["document_ids"] for row in rows)
     return [
         Finding(name="questions_are_unique", passed=len(questions) == len(rows), observed={"rows": len(rows)}),
         Finding(name="some_rows_are_held_out", passed=splits == ["held_out", "train"], observed={"splits": splits}),
+        Finding(name="no_answer_is_on_both_sides", passed=not leaks, observed={"leaks": leaks[:5]}),
         Finding(name="rows_name_their_documents", passed=not orphans, observed={"without": orphans}),
     ]
 
 
 STAGE = Stage(
-    run=run, check=check, check_names=("questions_are_unique", "some_rows_are_held_out", "rows_name_their_documents")
+    run=run,
+    check=check,
+    check_names=(
+        "questions_are_unique",
+        "some_rows_are_held_out",
+        "no_answer_is_on_both_sides",
+        "rows_name_their_documents",
+    ),
 )

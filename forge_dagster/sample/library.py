@@ -12,7 +12,7 @@ from forge_dagster.sample.voice import Statement
 from forge_dagster.sample.world import Subject, Unit
 
 OTHERS = 6
-"""Subjects a document mentions besides its own."""
+"""Subjects a document mentions besides its own, as far as the unit has so many."""
 REVISION_EVERY, COPY_EVERY = 50, 100
 """One document in so many is an older version, or a copy, of the one before."""
 RENDERERS: dict[str, Callable[[Document], bytes]] = {
@@ -51,7 +51,9 @@ def write(unit: Unit, documents: int, company: str) -> Iterator[Written]:
         kind, own, visit = _turn(unit, originals)
         choice = forms()[kind]
         form = choice[(visit + own.number) % len(choice)]
-        document, statements = composer.compose(form, number, own, _others(mentions, own))
+        document, statements = composer.compose(
+            form, number, own, _others(mentions, own, min(OTHERS, len(unit.subjects) - 1))
+        )
         name = f"{form.name}-{own.name.lower().replace(' ', '-')}-{number:04d}"
         previous = (name, form.format, document, tuple(statements))
         originals += 1
@@ -66,9 +68,9 @@ def _turn(unit: Unit, place: int) -> tuple[str, Subject, int]:
     return subject.kind, subject, visit
 
 
-def _others(mentions: Cycle[Subject], own: Subject) -> list[Subject]:
+def _others(mentions: Cycle[Subject], own: Subject, count: int) -> list[Subject]:
     others: list[Subject] = []
-    while len(others) < OTHERS:
+    while len(others) < count:
         subject = mentions.next()
         if subject != own and subject not in others:
             others.append(subject)

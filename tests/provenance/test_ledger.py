@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def test_entries_chain(tmp_path: Path):
         ledger.append("note", {"n": number, "text": "é" * 3000})
     entries = list(ledger.entries())
     assert [entry["sequence"] for entry in entries] == list(range(5))
-    assert all(later["previous"] == entry["hash"] for entry, later in zip(entries, entries[1:], strict=False))
+    assert all(later["previous"] == entry["hash"] for entry, later in pairwise(entries))
     assert problems(ledger.path) == []
 
 
