@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import struct
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +13,13 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from forge_dagster.errors import VerdictError
-from forge_dagster.evaluation.score import Score, plain
+from forge_dagster.evaluation.score import Score, plain, scored_digests
 from forge_dagster.gates import Verdict, judge, passed
 from forge_dagster.model_card import model_card
+from forge_dagster.provenance.files import content_digest, list_files
 from forge_dagster.recipe import Recipe
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
+from forge_dagster.tokens.encoding import TOKENIZER_FILES
 
 WEIGHTS = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 NAMES = ("every_weight_is_in_the_manifest", "every_gate_passes")
@@ -46,7 +49,8 @@ def read_scores(path: Path) -> dict[str, dict[str, Score]]:
 def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: StageContext) -> Report:
     """Judge the gates anew from the scores, then copy weights and write manifest and model card.
 
-    Raises VerdictError naming each failed gate; what the scorecard says of itself counts for nothing.
+    Raises VerdictError naming each failed gate, or if the scores are not of these weights, or the checkpoint is not
+    one file of safetensors with its tokenizer. Whether the scorecard says `passed` counts for nothing.
     """
     scores = read_scores(inputs["scorecard"] / "scorecard.json")
     expected = ["untrained", *(entry.stage for entry in config.recipe.stages)]
@@ -61,6 +65,8 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
             mend="train longer or on more documents, or change `gates` in the recipe",
             findings=[finding.model_dump(mode="json") for finding in _findings(True, failed)],
         )
+    _is_whole(inputs["checkpoint"], inputs["tokenizer"])
+    _is_what_was_scored(inputs["checkpoint"], inputs["scorecard"] / "scorecard.json", expected[-1])
     context.progress(1, 3, "copying weights")
     (out / "model").mkdir()
     for name in WEIGHTS:
@@ -75,6 +81,7 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
         "recipe": config.recipe.model_dump(mode="json"),
         "gates": [verdict.model_dump() for verdict in verdicts],
         "data": data,
+        "made_from": {name: content_digest(list_files(folder)) for name, folder in sorted(inputs.items())},
         "files": files,
     }
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
@@ -83,6 +90,40 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
         counts={"files": len(files) + 1, "gates": len(verdicts), "documents": data["documents"]},
         metrics={verdict.metric: last[verdict.metric].value for verdict in verdicts},
     )
+
+
+def _is_whole(checkpoint: Path, tokenizer: Path) -> None:
+    rule = "a release is one file of safetensors with its configuration and its tokenizer"
+    missing = [name for name in WEIGHTS if not (checkpoint / name).is_file()]
+    if missing:
+        raise VerdictError(f"the checkpoint has no {', '.join(missing)}", rule=rule, mend="make the checkpoint again")
+    other = [name for name in TOKENIZER_FILES if (checkpoint / name).read_bytes() != (tokenizer / name).read_bytes()]
+    if other:
+        raise VerdictError(
+            f"{', '.join(other)} of the checkpoint differ from the tokenizer's",
+            rule="a model is released with the tokenizer it was trained on",
+            mend="make the checkpoint again",
+        )
+    weights = checkpoint / "model.safetensors"
+    size = weights.stat().st_size
+    with weights.open("rb") as stream:
+        start = stream.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        header = stream.read(length) if 8 + length <= size else b""
+    if header[:1] != b"{":  # the format: length of the header in 8 bytes, a JSON object, the tensors
+        raise VerdictError(f"{weights.name} of the checkpoint is no safetensors file", rule=rule, mend="make it again")
+
+
+def _is_what_was_scored(checkpoint: Path, scorecard: Path, stage: str) -> None:
+    scored = json.loads(scorecard.read_bytes()).get("scored", {}).get(stage)
+    found = scored_digests(checkpoint)
+    if scored != found:
+        differ = sorted(name for name in found if (scored or {}).get(name) != found[name])
+        raise VerdictError(
+            f"the scorecard is of another {stage} checkpoint: {', '.join(differ)} differ",
+            rule="the scores of a release are scores of its own weights",
+            mend="make the scorecard again, then the release",
+        )
 
 
 def _sha256(path: Path) -> str:

@@ -58,6 +58,9 @@ class Store(dg.ConfigurableResource[Any]):
             if isinstance(error, VerdictError):
                 yield from check_results([Finding.model_validate(item) for item in error.findings])
             raise dg.Failure(description=str(error), allow_retries=False) from error
+        except Exception as error:
+            run.note_error(key, error)
+            raise
         verb = "reused" if built.reused else "made"
         context.log.info(f"{verb} {key}@{built.record.digest[:12]} in {built.seconds:.1f} s")
         yield materialize_result(built)

@@ -11,9 +11,33 @@ import pytest
 import assets
 from forge_dagster.home import PROJECT
 
-TOP_LEVEL = set(
-    [".ci", ".dvc", ".dvcignore", ".gitignore", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "assets", "benchmarks", "constraints.txt", "dagster.yaml", "data", "deploy", "dvc.yaml", "evals", "forge_dagster", "policies", "pyproject.toml", "recipes", "resources", "sensors", "sources", "tests", "workspace.yaml"]
-)
+TOP_LEVEL = {
+    ".ci",
+    ".dvc",
+    ".dvcignore",
+    ".gitignore",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "assets",
+    "benchmarks",
+    "constraints.txt",
+    "dagster.yaml",
+    "data",
+    "deploy",
+    "dvc.yaml",
+    "evals",
+    "forge_dagster",
+    "policies",
+    "pyproject.toml",
+    "recipes",
+    "resources",
+    "sensors",
+    "sources",
+    "tests",
+    "workspace.yaml",
+}
 PACKAGES = ("forge_dagster", "assets", "resources", "sensors")
 ROOF = ("forge_dagster/definitions.py", "forge_dagster/cli/launcher.py")
 

@@ -13,9 +13,11 @@ import yaml
 
 from forge_dagster import release
 from forge_dagster.errors import VerdictError
+from forge_dagster.evaluation.score import scored_digests
 from forge_dagster.recipe import Recipe
 from forge_dagster.release import WEIGHTS, ReleaseConfig
 from forge_dagster.stage import local_context
+from forge_dagster.tokens.encoding import TOKENIZER_FILES
 
 RECIPE = Recipe.model_validate(
     {
@@ -56,13 +58,19 @@ def inputs(tmp_path: Path) -> dict[str, Path]:
     for folder in folders.values():
         folder.mkdir()
     for name in WEIGHTS:
-        (folders["checkpoint"] / name).write_bytes(name.encode())
+        (folders["checkpoint"] / name).write_bytes(
+            b"\x02" + bytes(7) + b"{}" if "safetensors" in name else name.encode()
+        )
+    for name in TOKENIZER_FILES:
+        (folders["tokenizer"] / name).write_bytes(name.encode())
     rows = [{"id": str(number), "source": ("plant", "office")[number % 2]} for number in range(5)]
     pq.write_table(pa.Table.from_pylist(rows), folders["corpus"] / "train.parquet")
     return folders
 
 
 def run(inputs: dict[str, Path], tmp_path: Path, body: Any, recipe: Recipe = RECIPE) -> Path:
+    if isinstance(body, dict):
+        body = {"scored": {"base": scored_digests(inputs["checkpoint"])}, **body}
     (inputs["scorecard"] / "scorecard.json").write_text(body if isinstance(body, str) else json.dumps(body))
     out = tmp_path / "out"
     out.mkdir()
@@ -96,7 +104,13 @@ def test_the_model_card_has_metadata_scores_and_limits(inputs: dict[str, Path], 
     assert "3 from plant" in text
 
 
-@pytest.mark.parametrize("value", [0.59, 0.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_score_that_is_no_number_is_refused(inputs: dict[str, Path], tmp_path: Path, value: float):
+    with pytest.raises(VerdictError, match="no scorecard"):
+        run(inputs, tmp_path, edited(value))
+
+
+@pytest.mark.parametrize("value", [0.59, 0.0])
 def test_passed_true_in_an_edited_scorecard_counts_for_nothing(inputs: dict[str, Path], tmp_path: Path, value: float):
     body = {**edited(value), "passed": True, "gates": [{"metric": "facts.acc", "passed": True}]}
     with pytest.raises(VerdictError, match=r"facts\.acc"):

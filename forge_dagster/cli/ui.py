@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from forge_dagster.environment import prepare_dagster_home
-from forge_dagster.home import PROJECT
+from forge_dagster.home import PROJECT, home
 
 
 def command(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
@@ -16,4 +16,5 @@ def command(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000
     prepare_dagster_home()
     executable = Path(sys.executable).with_name("dagster")
     dagster = [str(executable), "dev", "--workspace", str(PROJECT / "workspace.yaml"), "--host", "127.0.0.1"]
+    os.chdir(home().root)  # Dagster warns of every other dagster.yaml in the folder it starts from
     os.execvp(dagster[0], [*dagster, "--port", str(port)])

@@ -18,7 +18,40 @@ SENTENCE = re.compile(r"(?P<s>.{2,400}?[.!?])(?=\s+[A-Z\"'(]|\s*$)")
 ABBREVIATED = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|Mr|Mrs|Ms|Dr|No|St|approx)|\b[A-Z])\.$")
 DEFINED = re.compile(r"(?P<subject>(?:The )?[A-Z][\w.+-]*(?: [\w.+-]+){0,3}) is (?P<what>(?:an?|the) .{4,140})[.]")
 POINTERS = frozenset(
-    ["this", "that", "it", "there", "here", "he", "she", "they", "we", "you", "what", "which", "who", "each", "every", "one", "another", "such", "these", "those", "all", "if", "in", "on", "at", "by", "for", "from", "to", "when", "where", "while"]
+    [
+        "this",
+        "that",
+        "it",
+        "there",
+        "here",
+        "he",
+        "she",
+        "they",
+        "we",
+        "you",
+        "what",
+        "which",
+        "who",
+        "each",
+        "every",
+        "one",
+        "another",
+        "such",
+        "these",
+        "those",
+        "all",
+        "if",
+        "in",
+        "on",
+        "at",
+        "by",
+        "for",
+        "from",
+        "to",
+        "when",
+        "where",
+        "while",
+    ]
 )
 PROPERTY = frozenset({"property", "attribute", "characteristic", "field", "item", "parameter"})
 

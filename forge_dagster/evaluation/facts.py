@@ -28,7 +28,7 @@ class Fact(FrozenModel):
 
     @model_validator(mode="after")
     def choices_differ(self) -> Self:
-        if len({self.answer, *self.distractors}) < 4:
+        if len({" ".join(choice.split()) for choice in (self.answer, *self.distractors)}) < 4:
             raise ValueError(
                 f"answer {self.answer!r} and distractors {self.distractors} are not four different choices"
             )
@@ -38,7 +38,7 @@ class Fact(FrozenModel):
 def read_facts(path: Path) -> Iterator[Fact]:
     """Every fact of a file. Raises DataError naming file and line."""
     seen: set[str] = set()
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:  # bytes: pydantic names a line that is not UTF-8 like any other broken one
         for number, line in enumerate(lines, start=1):
             try:
                 fact = Fact.model_validate_json(line)
@@ -49,7 +49,9 @@ def read_facts(path: Path) -> Iterator[Fact]:
                     f"{path}:{number}: {where}: {first['msg']}", rule="one fact a line", mend="correct the line"
                 ) from error
             if fact.id in seen:
-                raise DataError(f"{path}:{number}: id {fact.id!r} is there already", rule="ids are unique")
+                raise DataError(
+                    f"{path}:{number}: id {fact.id!r} is there already", rule="ids are unique", mend="rename one"
+                )
             seen.add(fact.id)
             yield fact
 
@@ -59,13 +61,20 @@ def shuffled(choices: list[str], key: str) -> list[str]:
     return sorted(choices, key=lambda choice: hashlib.sha256(f"{key}:{choice}".encode()).digest())
 
 
-def fact_items(path: Path, ids: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
-    """Items of `facts_seen` and `facts_unseen`; `ids` maps a document's path to its id."""
+def fact_items(path: Path, ids: Mapping[str, str]) -> tuple[dict[str, list[dict[str, Any]]], int]:
+    """Items of `facts_seen` and `facts_unseen`, and how many facts were left out; `ids`: a document's path -> its id.
+
+    A fact is left out when no clean document states it: nobody can learn it. Raises DataError if that leaves none.
+    """
     items: dict[str, list[dict[str, Any]]] = {"facts_seen": [], "facts_unseen": []}
+    left_out = 0
     for fact in read_facts(path):
         documents = sorted({ids[name] for name in fact.documents if name in ids})
+        if not documents:
+            left_out += 1
+            continue
         for task, query in (("facts_seen", fact.seen), ("facts_unseen", fact.unseen)):
-            choices = shuffled([fact.answer, *fact.distractors], fact.id)
+            choices = shuffled([fact.answer, *fact.distractors], f"{task}/{fact.id}")
             items[task].append(
                 {
                     "id": f"{task}/{fact.id}",
@@ -76,4 +85,10 @@ def fact_items(path: Path, ids: Mapping[str, str]) -> dict[str, list[dict[str, A
                     "fact": fact.id,
                 }
             )
-    return items
+    if not items["facts_seen"]:
+        raise DataError(
+            f"{path}: none of its {left_out} facts names a document of the source",
+            rule="`documents` holds paths relative to the source's folder",
+            mend="correct the paths, or leave the facts file out of the source",
+        )
+    return items, left_out

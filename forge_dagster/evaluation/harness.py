@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forge_dagster.errors import VerdictError
+from forge_dagster.errors import RecipeError, VerdictError
 from forge_dagster.evaluation.score import Score
 from forge_dagster.rewards import in_form, is_correct
 from forge_dagster.tokens.control import ASSISTANT, END, END_OF_TEXT_ID, USER
@@ -95,6 +95,14 @@ def _language_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBas
             ids = encoder.encode(string, add_special_tokens=False).ids
             return ids if add_special_tokens is False else [END_OF_TEXT_ID, *ids]
 
+        def _loglikelihood_tokens(self, requests: list[Any], *arguments: Any, **options: Any) -> list[Any]:
+            _fits(max(len(continuation) for _, _, continuation in requests), self.max_length, "a choice")
+            return super()._loglikelihood_tokens(requests, *arguments, **options)
+
+        def generate_until(self, requests: list[Any], *arguments: Any, **options: Any) -> list[str]:
+            _fits(ANSWER_TOKENS + 1, self.max_length, "an answer after a question")
+            return super().generate_until(requests, *arguments, **options)
+
         def _model_call(self, *arguments: Any, **options: Any) -> "Tensor":
             logits = super()._model_call(*arguments, **options)
             if not logits.isfinite().all():
@@ -110,6 +118,15 @@ def _language_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBas
     )
 
 
+def _fits(tokens: int, length: int, what: str) -> None:
+    if tokens > length:
+        raise RecipeError(
+            f"{what} takes {tokens} tokens, the model reads {length}",
+            rule="the benchmark fits into one sequence",
+            mend="raise sequence_length of the base stage",
+        )
+
+
 def evaluate(
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerBase",
@@ -117,7 +134,7 @@ def evaluate(
     *,
     batch_size: int,
 ) -> dict[str, Score]:
-    """`task.metric` -> score. Raises VerdictError if a score is no number."""
+    """`task.metric` -> score. Raises VerdictError if a score is no number, RecipeError if the model is too short."""
     import lm_eval
     from lm_eval.tasks import TaskManager
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from forge_dagster.errors import DataError, InterruptedRun, VerdictError
-from forge_dagster.evaluation.score import Score, plain
+from forge_dagster.evaluation.score import Score, plain, scored_digests
 from forge_dagster.gates import UNTRAINED, judge, passed
 from forge_dagster.policy import Policy
 from forge_dagster.recipe import Gate, ModelSpec
@@ -84,6 +84,7 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
         "checkpoints": plain(scores),
         "gates": [verdict.model_dump() for verdict in verdicts],
         "passed": passed(verdicts),
+        "scored": {name: scored_digests(inputs[f"checkpoint/{name}"]) for name in config.checkpoints},
         "settings": {
             "harness": f"lm-eval {importlib.metadata.version('lm-eval')}",
             "batch_size": config.batch_size,
@@ -93,7 +94,7 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
             "tasks": _task_digests(inputs["domain_benchmark"], benchmark, questions),
         },
     }
-    (out / "scorecard.json").write_text(json.dumps(body, indent=1, sort_keys=False), encoding="utf-8")
+    (out / "scorecard.json").write_text(json.dumps(body, indent=1, sort_keys=False, allow_nan=False), encoding="utf-8")
     plot_scores(scores, context.beside / "scores.png")
     last = scores[config.checkpoints[-1]]
     return Report(

@@ -16,6 +16,8 @@ def write_model(model: PreTrainedModel, tokenizer: Path, out: Path) -> None:
     Raises OSError if the disk is full.
     """
     logging.disable_progress_bar()
+    if hasattr(model.config, "output_router_logits"):
+        model.config.output_router_logits = False  # a trainer may have asked for them; inference has no use for them
     with disk_errors():
         model.save_pretrained(out, max_shard_size="1000GB")  # one file, whatever the size
     (out / "model.safetensors").chmod(0o644)  # safetensors keeps it to its owner

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,15 @@ class Run:
         """Record what this run made or reused under `key`."""
         write_atomically(self.folder / "outputs" / f"{key}.json", json.dumps(entry).encode())
 
-    def note_error(self, key: str, error: ForgeError) -> None:
-        """Keep why `key` was not made, for whoever started the run."""
-        entry = {"key": key, "message": str(error), "exit_code": error.exit_code, "kind": type(error).__name__}
+    def note_error(self, key: str, error: Exception) -> None:
+        """Keep why `key` was not made, for whoever started the run; what was not foreseen with its traceback."""
+        foreseen = isinstance(error, ForgeError)
+        entry = {
+            "key": key,
+            "kind": type(error).__name__,
+            "message": str(error) if foreseen else "".join(traceback.format_exception(error)),
+            "exit_code": error.exit_code if isinstance(error, ForgeError) else ForgeError.exit_code,
+        }
         write_atomically(self.folder / "errors" / f"{key}.json", json.dumps(entry).encode())
 
     def errors(self) -> list[dict[str, Any]]:

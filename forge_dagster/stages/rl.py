@@ -69,6 +69,8 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
         temperature=settings.temperature,
         beta=settings.beta,
         loss_type="grpo",
+        # Log-probabilities are taken of the answers alone, for which the balancing loss of a mixture is not defined.
+        router_aux_loss_coef=0.0,
         generation_kwargs={"eos_token_id": END_ID, "pad_token_id": PAD_ID},
     )
     with thread_limit(threads()):

@@ -1,0 +1,70 @@
+"""The graph grows by files alone: a recipe file gives its assets, a source file its partitions."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from assets.asset import dagster_assets
+from assets.dvc import dvc_yaml
+from assets.graph import all_hops
+from forge_dagster.declared import load_declared
+from forge_dagster.home import PROJECT
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copies of recipes/ and sources/ that a test may add to."""
+    for kind in ("recipes", "sources"):
+        (tmp_path / kind).mkdir()
+        for path in (PROJECT / kind).glob("*.yaml"):
+            (tmp_path / kind / path.name).write_text(path.read_text())
+        monkeypatch.setenv(f"FORGE_{kind.upper()}", str(tmp_path / kind))
+    return tmp_path
+
+
+def keys() -> set[str]:
+    return {hop.key for hop in all_hops(load_declared())}
+
+
+def test_a_recipe_file_adds_its_chain(folders: Path):
+    before = keys()
+    recipe = yaml.safe_load((folders / "recipes" / "tiny-dense.yaml").read_text())
+    recipe["name"] = "mine"
+    recipe["stages"] = recipe["stages"][:2]
+    (folders / "recipes" / "mine.yaml").write_text(yaml.safe_dump(recipe))
+    assert keys() - before == {"mine/base_checkpoint", "mine/sft_checkpoint", "mine/scorecard", "mine/release"}
+
+
+def test_a_source_file_adds_its_partition(folders: Path):
+    before = keys()
+    source = yaml.safe_load((folders / "sources" / "sample.yaml").read_text())
+    del source["facts"]
+    (folders / "sources" / "handbooks.yaml").write_text(yaml.safe_dump(source | {"name": "handbooks"}))
+    assert keys() - before == {"raw_documents/handbooks", "clean_documents/handbooks"}
+    raw = dagster_assets(all_hops(load_declared()))[0]
+    assert raw.partitions_def == dg.StaticPartitionsDefinition(["handbooks", "sample"])
+
+
+def test_inputs_come_before_their_users():
+    seen: set[str] = set()
+    for hop in all_hops(load_declared()):
+        assert set(hop.inputs.values()) <= seen
+        seen.add(hop.key)
+
+
+def test_every_asset_says_what_it_is():
+    for asset in dagster_assets(all_hops(load_declared())):
+        for spec in asset.specs:
+            assert spec.description
+            assert spec.code_version
+            assert spec.group_name
+            assert spec.kinds
+    from forge_dagster.definitions import defs
+
+    assert all(spec.owners for spec in defs.resolve_all_asset_specs())
+
+
+def test_dvc_yaml_is_current():
+    assert (PROJECT / "dvc.yaml").read_text() == dvc_yaml(all_hops(load_declared())), "run: python -m assets.dvc"

@@ -1,0 +1,124 @@
+"""Recipes and sources: every broken rule is named with its value."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from forge_dagster.declared import load_declared, training_job
+from forge_dagster.errors import RecipeError, SourceError
+from forge_dagster.home import PROJECT
+from forge_dagster.policy import load_policy
+from forge_dagster.recipe import load_recipe
+from forge_dagster.source import load_source, load_sources
+
+
+@pytest.fixture
+def recipe() -> dict[str, Any]:
+    return yaml.safe_load((PROJECT / "recipes" / "tiny-moe.yaml").read_text())
+
+
+def broken(tmp_path: Path, recipe: dict[str, Any]) -> str:
+    path = tmp_path / "tiny-moe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    return str(caught.value)
+
+
+def test_the_recipes_of_the_project_are_sound():
+    declared = load_declared()
+    assert {"tiny-dense", "tiny-moe"} <= set(declared.recipes)
+    for found in declared.recipes.values():
+        for entry in found.stages:
+            training_job(found, entry)
+
+
+def test_an_unknown_key_is_named(tmp_path: Path, recipe: dict[str, Any]):
+    recipe["model"]["hiden_size"] = 3
+    message = broken(tmp_path, recipe)
+    assert "model.hiden_size = 3: unknown key" in message
+    assert "Mend:" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"heads": 5}, "heads = 5 does not divide hidden_size = 192"),
+        ({"kv_heads": 2}, "kv_heads = 2 does not divide heads = 3"),
+        ({"experts": 2, "experts_per_token": 4}, "experts = 2 < experts_per_token = 4"),
+        ({"head_dim": 7}, "head_dim = 7 is odd"),
+        ({"experts": None}, "needs experts"),
+        ({"architecture": "qwen3"}, "is dense"),
+        ({"architecture": "gpt5"}, "architecture = 'gpt5'"),
+        ({"layers": 0}, "layers = 0"),
+    ],
+)
+def test_a_shape_that_cannot_be_is_refused(tmp_path: Path, recipe, change: dict[str, Any], expected: str):
+    recipe["model"] |= change
+    assert expected in broken(tmp_path, recipe)
+
+
+def test_a_gate_asks_something(tmp_path: Path, recipe):
+    recipe["gates"] = [{"metric": "facts_seen.acc"}]
+    assert "a gate sets minimum" in broken(tmp_path, recipe)
+
+
+def test_stages_begin_with_base_and_come_once(tmp_path: Path, recipe):
+    recipe["stages"] = recipe["stages"][1:]
+    assert "begins with base" in broken(tmp_path, recipe)
+    recipe["stages"] = [{"stage": "base", "settings": {}}] * 2
+    assert "named once" in broken(tmp_path, recipe)
+
+
+def test_the_name_is_the_file_name(tmp_path: Path, recipe):
+    recipe["name"] = "other"
+    assert "the name equals the file name" in broken(tmp_path, recipe)
+
+
+def test_what_is_no_yaml_mapping_is_refused(tmp_path: Path):
+    path = tmp_path / "x.yaml"
+    path.write_text("- a\n")
+    with pytest.raises(RecipeError, match="top level is a mapping"):
+        load_recipe(path)
+    path.write_text("a: [")
+    with pytest.raises(RecipeError, match="not valid YAML"):
+        load_recipe(path)
+
+
+def test_stage_settings_are_checked(tmp_path: Path, recipe):
+    path = tmp_path / "tiny-moe.yaml"
+    recipe["stages"][0]["settings"]["batch_tokens"] = 4000
+    path.write_text(yaml.safe_dump(recipe))
+    found = load_recipe(path)
+    with pytest.raises(RecipeError, match="batch_tokens = 4000"):
+        training_job(found, found.stages[0])
+    recipe["stages"][0]["stage"] = "base"
+    recipe["stages"][1]["stage"] = "distil"
+    path.write_text(yaml.safe_dump(recipe))
+    found = load_recipe(path)
+    with pytest.raises(RecipeError, match="a stage is one of base, preference, rl, sft"):
+        training_job(found, found.stages[1])
+
+
+def test_sources(tmp_path: Path):
+    with pytest.raises(SourceError, match="no source file"):
+        load_sources(tmp_path)
+    path = tmp_path / "docs.yaml"
+    path.write_text("name: docs\nkind: folder\n")
+    with pytest.raises(RecipeError, match="location"):
+        load_source(path)
+    assert load_source(PROJECT / "sources" / "sample.yaml").folder.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [({"form": "("}, "no regular expression"), ({"form": "No.*"}, "does not match"), ({"template": "x"}, "has no")],
+)
+def test_a_policy_that_contradicts_itself_is_refused(tmp_path: Path, change: dict[str, str], expected: str):
+    policy = yaml.safe_load((PROJECT / "policies" / "answer-form.yaml").read_text()) | change
+    path = tmp_path / "answer-form.yaml"
+    path.write_text(yaml.safe_dump(policy))
+    with pytest.raises(RecipeError, match=expected):
+        load_policy(path)
