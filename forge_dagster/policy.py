@@ -36,6 +36,10 @@ class Policy(FrozenModel):
         """An answer in form."""
         return self.template.replace("{answer}", answer.rstrip(".").strip())
 
+    def holds(self, text: str) -> bool:
+        """Whether a whole answer is in form."""
+        return re.fullmatch(self.form, text) is not None
+
 
 def load_policy(path: Path) -> Policy:
     """Load one policy file. Raises RecipeError on a broken rule."""

@@ -45,8 +45,11 @@ def validate(table: "pd.DataFrame", rules: Sequence[Rule]) -> list[Finding]:
 
 
 def _finding(name: str, result: Any) -> Finding:
-    if result.exception_info.get("raised_exception"):
-        raise RuntimeError(f"{name} could not be evaluated: {result.exception_info}")
+    # Flat for an expectation that failed itself, one entry a metric for one whose metrics failed.
+    info = result.exception_info
+    raised = [each for each in (info, *info.values()) if isinstance(each, dict) and each.get("raised_exception")]
+    if raised:
+        raise RuntimeError(f"{name} could not be evaluated: {raised[0].get('exception_message')}")
     observed = {
         key: value if isinstance(value, (int, float, str)) else str(value)
         for key, value in result.result.items()

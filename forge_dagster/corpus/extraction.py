@@ -1,166 +1,120 @@
-"""Rules that find question and answer pairs in the clean text of a document; each names itself and asks nobody."""
+"""Rules that find question and answer pairs in a document; each is a function of the document alone."""
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+
+from forge_dagster.corpus.sections import ITEM, Document, Section, heading_name
 
 LONGEST_ANSWER = 160  # characters, in one line
+LONGEST_QUESTION = 160  # characters
 MOST_CELLS = 8  # columns of a table that can be read aloud
+FEWEST_KEYS = 2  # lines `Key: value` in a section that make a record; one alone is a remark
 
-UNDERLINE = re.compile(r"[=\-~^\"*]{3,}")
-MARKED = re.compile(r"#{1,6} +(?P<name>.+)")
-NUMBER = re.compile(r"(?:(?:chapter|section|appendix) +)?(?:[A-Z]|\d+)(?:\.\d+)*\.? +", re.IGNORECASE)
-ITEM = re.compile(r"(?:[-*•] +|\d{1,3}[.)] +)")
 ASKS = re.compile(r"\W{0,4}(?:Q|Question)\W{0,3}[:.]\W{0,4}(?P<said>.+)")
 ANSWERS = re.compile(r"\W{0,4}(?:A|Answer)\W{0,3}[:.]\W{0,4}(?P<said>.+)")
-KEY_VALUE = re.compile(r"(?P<key>[A-Z][\w /()-]{1,38}\w\)?)\s*:\s+(?P<value>\S.{0,118})")
-SENTENCE = re.compile(r"(?P<s>.{2,400}?[.!?])(?=\s+[A-Z\"'(]|\s*$)")
+KEY_VALUE = re.compile(
+    r"(?!(?:The|An?) )(?P<key>[A-Z][\w/-]*(?: [\w/-]+){0,3}(?: \([^()]+\))?)\s*:\s+(?P<value>\S.{0,80})"
+)
+SENTENCE = re.compile(r".{2,400}?[.!?](?=\s+[A-Z\"'(]|\s*$)")
 ABBREVIATED = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|Mr|Mrs|Ms|Dr|No|St|approx)|\b[A-Z])\.$")
 DEFINED = re.compile(r"(?P<subject>(?:The )?[A-Z][\w.+-]*(?: [\w.+-]+){0,3}) is (?P<what>(?:an?|the) .{4,140})[.]")
-POINTERS = frozenset(
-    [
-        "this",
-        "that",
-        "it",
-        "there",
-        "here",
-        "he",
-        "she",
-        "they",
-        "we",
-        "you",
-        "what",
-        "which",
-        "who",
-        "each",
-        "every",
-        "one",
-        "another",
-        "such",
-        "these",
-        "those",
-        "all",
-        "if",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "to",
-        "when",
-        "where",
-        "while",
-    ]
+ARTICLE = re.compile(r"^(?:The|An?) ")
+POINTERS = re.compile(
+    r"\b(?:this|that|it|there|here|he|she|they|we|you|what|which|who|each|every|one|another|such|these|those|all|if|"
+    r"in|on|at|by|for|from|to|when|where|while|my|your|our|above|below|following|next|first|only|other)\b",
+    re.IGNORECASE,
 )
-PROPERTY = frozenset({"property", "attribute", "characteristic", "field", "item", "parameter"})
+PROPERTY = frozenset({"property", "attribute", "characteristic", "field", "parameter"})
 
 Pair = tuple[str, str]
-
-
-@dataclass
-class Section:
-    """A heading and the lines under it, up to the next heading."""
-
-    heading: str
-    lines: list[str] = field(default_factory=list)
-
-    def paragraph(self) -> str:
-        """The running text right under the heading as one line; empty if something else stands there."""
-        taken: list[str] = []
-        for line in self.lines:
-            if not line.strip():
-                if taken:
-                    break
-                continue
-            if line.startswith(("    ", "\t", "|", ">", "`")) or ITEM.match(line) or " | " in line:
-                return ""
-            taken.append(line.strip())
-        return " ".join(taken)
-
-
-def sections(text: str) -> list[Section]:
-    """The document cut at its headings, Markdown's or underlined; the first section may have no heading."""
-    found = [Section("")]
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
-        below = lines[number + 1] if number + 1 < len(lines) else ""
-        if match := MARKED.fullmatch(line):
-            found.append(Section(_name(match["name"])))
-        elif line and not line[0].isspace() and UNDERLINE.fullmatch(below) and len(below) >= len(line) // 2:
-            found.append(Section(_name(line)))
-        elif not (UNDERLINE.fullmatch(line) and number and lines[number - 1].strip()):
-            found[-1].lines.append(line)
-    return found
-
-
-def _name(heading: str) -> str:
-    return NUMBER.sub("", heading.strip(), count=1).strip(" #*\t")
+"""Question and answer."""
 
 
 def first_sentence(text: str) -> str:
-    """First sentence of a paragraph; empty if it has no end."""
+    """First sentence of a paragraph; empty if it has no end within reach."""
     start = 0
-    while match := SENTENCE.search(text, start):
-        if not ABBREVIATED.search(text[: match.end()]):
-            return text[: match.end()].strip()
+    while match := SENTENCE.match(text, start):
+        sentence = text[: match.end()]
+        if not ABBREVIATED.search(sentence) or match.end() == len(text):
+            return sentence.strip()
         start = match.end() - 1
-        if match.end() >= len(text):
-            return text.strip()
     return ""
 
 
-def faq(text: str, title: str) -> Iterator[Pair]:
+def faq(document: Document) -> Iterator[Pair]:
     """Lines `Q: ...`, each followed by a line `A: ...`; both may go on in the next lines."""
-    lines = [line.strip() for line in text.split("\n")]
+    lines = [line.strip() for line in document.lines]
     number = 0
     while number < len(lines):
         asked = ASKS.fullmatch(lines[number])
         number += 1
         if not asked:
             continue
-        question = asked["said"]
-        while number < len(lines) and not ANSWERS.fullmatch(lines[number]) and not ASKS.fullmatch(lines[number]):
-            question += f" {lines[number]}"
+        question, answered = asked["said"], None
+        while number < len(lines) and len(question) <= LONGEST_QUESTION and not ASKS.fullmatch(lines[number]):
             number += 1
-        answered = ANSWERS.fullmatch(lines[number]) if number < len(lines) else None
+            answered = ANSWERS.fullmatch(lines[number - 1])
+            if answered:
+                break
+            question = f"{question} {lines[number - 1]}".strip()
         if not answered:
             continue
         said = [answered["said"]]
-        number += 1
         while number < len(lines) and lines[number] and not ASKS.fullmatch(lines[number]):
             said.append(lines[number])
             number += 1
         answer = " ".join(said).strip(" *_")
-        if len(answer) > LONGEST_ANSWER:
-            answer = first_sentence(answer)
-        yield question.strip(" *_").rstrip("?") + "?", answer
+        yield (
+            question.strip(" *_").rstrip("?") + "?",
+            answer if len(answer) <= LONGEST_ANSWER else first_sentence(answer),
+        )
 
 
-def heading_question(text: str, title: str) -> Iterator[Pair]:
+def heading_question(document: Document) -> Iterator[Pair]:
     """Headings that ask, answered by the first sentence under them."""
-    for section in sections(text):
-        if section.heading.endswith("?"):
+    for section in document.sections:
+        if section.heading.endswith(("?", "？")):
             yield section.heading, first_sentence(section.paragraph())
 
 
-def key_value(text: str, title: str) -> Iterator[Pair]:
-    """Lines `Key: value` about the section's or the document's subject, and rows of tables with a head."""
-    for section in sections(text):
-        subject = section.heading.rpartition(": ")[2] or title
-        head: list[str] = []
-        for number, line in enumerate(section.lines):
-            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-            if len(cells) < 2:
-                head = []
-                match = KEY_VALUE.fullmatch(ITEM.sub("", line.strip(), count=1))
-                if match and subject and not line.startswith("    "):
+def definition(document: Document) -> Iterator[Pair]:
+    """Paragraphs that open with `X is a ...`."""
+    if not document.is_english:
+        return
+    for paragraph in document.text.split("\n\n"):
+        sentence = first_sentence(" ".join(line.strip() for line in paragraph.strip().split("\n")))
+        match = DEFINED.fullmatch(sentence)
+        if match and not POINTERS.search(match["subject"]):
+            subject = ARTICLE.sub(lambda article: article[0].lower(), match["subject"])
+            yield f"What is {subject}?", match["what"]
+
+
+def key_value(document: Document) -> Iterator[Pair]:
+    """Records of lines `Key: value` about the section's or the document's subject, and tables that have a head."""
+    if not document.is_english:
+        return
+    for section in document.sections:
+        yield from _table(section)
+        subject = section.heading.rpartition(": ")[2] if ": " in section.heading else heading_name(document.title)
+        record = [match for line in section.lines if (match := KEY_VALUE.fullmatch(ITEM.sub("", line, count=1)))]
+        if subject and len(record) >= FEWEST_KEYS:
+            for match in record:
+                if match["key"].lower() not in subject.lower():
                     yield _asked(match["key"], subject), match["value"].strip()
-            elif all(set(cell) <= set("-: ") and cell for cell in cells):
-                above = section.lines[number - 1] if number else ""
-                head = [cell.strip() for cell in above.strip().strip("|").split("|")]
-            elif len(head) == len(cells) <= MOST_CELLS and all(cells):
-                yield from _row(head, cells)
+
+
+def _table(section: Section) -> Iterator[Pair]:
+    head: list[str] = []
+    before: list[str] = []
+    for line in section.lines:
+        cells = [cell.strip(" •*`") for cell in line.strip().strip("|").split("|")]
+        if len(cells) < 2:
+            head = []
+        elif all(cell and set(cell) <= set("-:") for cell in cells):
+            head = before
+        elif len(head) == len(cells) <= MOST_CELLS and all(cells):
+            yield from _row(head, cells)
+        before = cells
 
 
 def _row(head: list[str], cells: list[str]) -> Iterator[Pair]:
@@ -173,37 +127,25 @@ def _row(head: list[str], cells: list[str]) -> Iterator[Pair]:
 
 
 def _asked(key: str, subject: str) -> str:
-    """The question for a key; a key that opens with one capital is written as within a sentence."""
-    word = key.split()[0]
-    return f"What is the {key[0].lower() + key[1:] if word.istitle() else key} of {subject}?"
+    """The question for a key; a key in sentence case is written as within a sentence."""
+    in_sentence_case = key[1:] == key[1:].lower()
+    return f"What is the {key[0].lower() + key[1:] if in_sentence_case else key} of {subject}?"
 
 
-def definition(text: str, title: str) -> Iterator[Pair]:
-    """Paragraphs that open with `X is a ...`."""
-    for paragraph in text.split("\n\n"):
-        sentence = first_sentence(" ".join(line.strip() for line in paragraph.strip().split("\n")))
-        match = DEFINED.fullmatch(sentence)
-        if match and not POINTERS & set(match["subject"].lower().split()):
-            subject = match["subject"]
-            yield (
-                f"What is {subject[0].lower() + subject[1:] if subject.startswith('The ') else subject}?",
-                match["what"],
-            )
-
-
-def heading_topic(text: str, title: str) -> Iterator[Pair]:
+def heading_topic(document: Document) -> Iterator[Pair]:
     """Headings that name a topic, answered by the first sentence under them."""
-    for section in sections(text):
-        heading = section.heading
-        if 4 <= len(heading) <= 80 and heading[-1].isalnum():
-            yield f"What does the section '{heading}' say?", first_sentence(section.paragraph())
+    if not document.is_english:
+        return
+    for section in document.sections:
+        if 4 <= len(section.heading) <= 80 and section.heading[-1].isalnum():
+            yield f"What does the section '{section.heading}' say?", first_sentence(section.paragraph())
 
 
-RULES: dict[str, Callable[[str, str], Iterator[Pair]]] = {
+RULES: dict[str, Callable[[Document], Iterator[Pair]]] = {
     "faq": faq,
     "heading-question": heading_question,
-    "key-value": key_value,
     "definition": definition,
+    "key-value": key_value,
     "heading-topic": heading_topic,
 }
 """In order of preference: pairs of the first rules are kept when there are more than asked for."""

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from forge_dagster.corpus.duplicates import words
-from forge_dagster.corpus.extraction import LONGEST_ANSWER, RULES
+from forge_dagster.corpus.extraction import LONGEST_ANSWER, LONGEST_QUESTION, RULES
+from forge_dagster.corpus.sections import Document
 from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 
@@ -25,7 +26,7 @@ ROWS = pa.schema(
         ("split", pa.string()),
     ]
 )
-SHORTEST_QUESTION, LONGEST_QUESTION = 8, 160  # characters
+SHORTEST_QUESTION = 8  # characters
 FEWEST = 8  # rows from which a model can be taught a form
 BOILERPLATE = 0.1  # share of documents from which a key is the letterhead and no knowledge
 BOILERPLATE_FROM = 10  # documents; fewer say nothing about what is common
@@ -77,8 +78,9 @@ def collect(documents: list[dict[str, Any]], context: StageContext) -> list[Foun
     found: dict[str, Found] = {}
     asked_in: dict[str, set[str]] = defaultdict(set)
     for number, document in enumerate(sorted(documents, key=lambda row: (row["source"], row["path"])), start=1):
+        read = Document(document["title"], document["text"])
         for rule, extract in RULES.items():
-            for question, answer in extract(document["text"], document["title"]):
+            for question, answer in extract(read):
                 if not _fits(question, answer):
                     continue
                 key = " ".join(words(question))
@@ -115,7 +117,7 @@ def run(inputs: Mapping[str, Path], config: InstructionsConfig, out: Path, conte
     groups = {pair.group for pair in found}
     if len(found) < FEWEST or len(groups) < 2:
         raise DataError(
-            f"{len(found)} question and answer pairs with {len(groups)} different answers in {len(documents)} documents",
+            f"{len(found)} question and answer pairs, {len(groups)} different answers in {len(documents)} documents",
             rule=f"at least {FEWEST} pairs and two answers to teach a form; rules: {', '.join(RULES)}",
             mend="add an FAQ or documents with headings, or leave sft, preference and rl out of the recipe",
         )

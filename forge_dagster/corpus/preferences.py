@@ -1,6 +1,7 @@
 """Preferences: for each instruction an answer that keeps the policy, and one that breaks it or is wrong."""
 
 import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from forge_dagster.corpus.duplicates import words
-from forge_dagster.errors import DataError
+from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.policy import Policy
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 
@@ -23,6 +24,7 @@ ROWS = pa.schema(
         ("document_ids", pa.list_(pa.string())),
     ]
 )
+FEWEST = 8  # pairs from which a preference can be learnt
 
 
 class PreferencesConfig(FrozenModel):
@@ -30,60 +32,82 @@ class PreferencesConfig(FrozenModel):
 
     seed: int
     policy: Policy
-    most_rows: int = Field(ge=1)
+    most_rows: int = Field(ge=FEWEST)
 
 
-def _pick(seed: int, text: str, size: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}:{text}".encode()).digest()[:8]) % size
+def _number(seed: int, text: str) -> int:
+    """A large number that only seed and text decide."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{text}".encode()).digest()[:8])
+
+
+def _said(answer: str) -> str:
+    return " ".join(words(answer))
+
+
+def _pairs(row: dict[str, Any], others: list[tuple[str, str]], config: PreferencesConfig) -> list[dict[str, Any]]:
+    """The pairs of one instruction; `others` are (words, answer) found by the same rule, in order."""
+    chosen = config.policy.apply(row["answer"])
+    if not config.policy.holds(chosen):
+        return []
+    rejected = {"form": row["answer"]}
+    start = _number(config.seed, row["question"])
+    for step in range(len(others)):
+        said, answer = others[(start + step) % len(others)]
+        if said != _said(row["answer"]):
+            rejected["fact"] = config.policy.apply(answer)
+            break
+    return [
+        {
+            "prompt": row["question"],
+            "chosen": chosen,
+            "rejected": answer,
+            "rule": rule,
+            "document_ids": row["document_ids"],
+        }
+        for rule, answer in rejected.items()
+        if answer != chosen
+    ]
 
 
 def run(inputs: Mapping[str, Path], config: PreferencesConfig, out: Path, context: StageContext) -> Report:
     """Write rows.parquet: rule `form` rejects the bare answer, rule `fact` another row's answer in form.
 
-    Raises DataError if no pair can be made.
+    Only training instructions are used. Raises DataError if too few pairs can be made.
     """
     instructions = pq.read_table(inputs["instructions"] / "rows.parquet").to_pylist()
     train = [row for row in instructions if row["split"] == "train"]
-    by_rule: dict[str, list[str]] = {}
+    answers: dict[str, dict[str, str]] = defaultdict(dict)
     for row in train:
-        by_rule.setdefault(row["rule"], []).append(row["answer"])
+        answers[row["rule"]].setdefault(_said(row["answer"]), row["answer"])
+    others = {rule: sorted(found.items()) for rule, found in answers.items()}
     pairs: list[dict[str, Any]] = []
     for number, row in enumerate(train, start=1):
-        chosen = config.policy.apply(row["answer"])
-        others = sorted({answer for answer in by_rule[row["rule"]] if words(answer) != words(row["answer"])})
-        rejected = {"form": row["answer"]}
-        if others:
-            rejected["fact"] = config.policy.apply(others[_pick(config.seed, row["question"], len(others))])
-        pairs += [
-            {
-                "prompt": row["question"],
-                "chosen": chosen,
-                "rejected": answer,
-                "rule": rule,
-                "document_ids": row["document_ids"],
-            }
-            for rule, answer in rejected.items()
-            if answer != chosen
-        ]
-        context.progress(number, len(train))
-    if not pairs:
+        pairs += _pairs(row, others[row["rule"]], config)
+        context.progress(number, len(train), "instructions")
+        if context.cancelled():
+            raise InterruptedRun("making the preferences stopped", mend="run the same command again")
+    if len(pairs) < FEWEST:
         raise DataError(
-            f"no pair from {len(train)} instructions",
-            rule="a pair has two different answers",
-            mend="add documents with questions and answers",
+            f"{len(pairs)} pairs from {len(train)} instructions",
+            rule=f"at least {FEWEST}, each of two different answers, the better one in the form {config.policy.form!r}",
+            mend="add documents with questions and answers, or loosen `form` in the policy",
         )
-    pairs.sort(key=lambda row: _pick(config.seed, row["prompt"] + row["rule"], 2**32))
+    pairs.sort(key=lambda row: (_number(config.seed, row["prompt"] + row["rule"]), row["prompt"], row["rule"]))
     kept = sorted(pairs[: config.most_rows], key=lambda row: (row["prompt"], row["rule"]))
     pq.write_table(pa.Table.from_pylist(kept, ROWS), out / "rows.parquet", compression="zstd")
-    counts = {rule: sum(row["rule"] == rule for row in kept) for rule in ("form", "fact")}
-    return Report(counts={"rows": len(kept), **counts})
+    by_rule = Counter(row["rule"] for row in kept)
+    return Report(counts={"rows": len(kept), "found": len(pairs), "form": by_rule["form"], "fact": by_rule["fact"]})
 
 
 def check(content: Path) -> list[Finding]:
-    """No pair prefers an answer to itself."""
+    """No pair prefers an answer to itself, and every pair names its documents."""
     rows = pq.read_table(content / "rows.parquet").to_pylist()
     same = sum(row["chosen"] == row["rejected"] for row in rows)
-    return [Finding(name="pairs_differ", passed=bool(rows) and not same, observed={"rows": len(rows), "same": same})]
+    orphans = sum(not row["document_ids"] for row in rows)
+    return [
+        Finding(name="pairs_differ", passed=bool(rows) and not same, observed={"rows": len(rows), "same": same}),
+        Finding(name="pairs_name_their_documents", passed=not orphans, observed={"without": orphans}),
+    ]
 
 
-STAGE = Stage(run=run, check=check, check_names=("pairs_differ",))
+STAGE = Stage(run=run, check=check, check_names=("pairs_differ", "pairs_name_their_documents"))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from conftest import Organisation, kill
+from nano import Organisation, kill
 
 pytestmark = pytest.mark.system
 
