@@ -1,0 +1,101 @@
+"""A small folder of documents of every format, and the hops run over it."""
+
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from forge_dagster.corpus import clean, snapshot, split
+from forge_dagster.stage import FrozenModel, LocalContext, Stage, local_context
+
+CLEAN = clean.CleanConfig(shortest=40)
+SPLIT = split.SplitConfig(seed=1, near_duplicate_jaccard=0.7, validation_share=0.2, test_share=0.2)
+NOUNS = "pump valve boiler gasket office ledger harbour engine turbine archive lamp bridge crane anchor signal".split()
+VERBS = "cleans moves paints inspects weighs repairs measures opens counts replaces orders closes lifts".split()
+
+
+def prose(seed: int, sentences: int = 12) -> str:
+    """English-like text that no other seed gives."""
+    draw = random.Random(seed)
+    lines = (
+        f"The {draw.choice(NOUNS)} of hall {draw.randrange(900)} {draw.choice(VERBS)} the {draw.choice(NOUNS)} "
+        f"number {draw.randrange(9000)}."
+        for _ in range(sentences)
+    )
+    return " ".join(lines)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """30 text documents, 2 exact and 2 near duplicates, HTML, and what is no document."""
+    at = tmp_path / "documents"
+    (at / "sub").mkdir(parents=True)
+    for number in range(30):
+        (at / f"note-{number:02}.txt").write_text(f"Note {number}\n\n{prose(number)}\n")
+    for number in (3, 4):
+        (at / "sub" / f"copy-{number}.txt").write_bytes((at / f"note-{number:02}.txt").read_bytes())
+        (at / "sub" / f"near-{number}.md").write_text((at / f"note-{number:02}.txt").read_text() + "One more line.\n")
+    (at / "page.html").write_text(f"<html><body><nav>menu</nav><h1>Page</h1><p>{prose(99)}</p></body></html>")
+    (at / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
+    (at / "short.txt").write_text("too short\n")
+    (at / "blank.txt").write_text(" \n\n")
+    (at / "really-a.txt").write_bytes(b"PK\x03\x04" + bytes(64))
+    (at / "link.txt").symlink_to("note-00.txt")
+    return at
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> LocalContext:
+    """A context whose folders outlive the hops."""
+    return local_context(tmp_path / "context")
+
+
+@pytest.fixture
+def hop(tmp_path: Path, context: LocalContext) -> Callable[..., Path]:
+    """Run a stage into a new folder, judge it, and return the folder."""
+
+    def run(name: str, stage: Stage, inputs: Mapping[str, Path], config: FrozenModel) -> Path:
+        out = tmp_path / "hops" / name
+        out.mkdir(parents=True)
+        stage.run(inputs, config, out, context)
+        return out
+
+    return run
+
+
+@pytest.fixture
+def raw(hop: Callable[..., Path], folder: Path) -> Path:
+    """The snapshot of `folder`."""
+    return hop("raw", snapshot.STAGE, {"folder": folder}, snapshot.SnapshotConfig(source="notes"))
+
+
+@pytest.fixture
+def cleaned(hop: Callable[..., Path], raw: Path) -> Path:
+    """The clean documents of `folder`."""
+    return hop("clean", clean.STAGE, {"raw_documents": raw}, CLEAN)
+
+
+@pytest.fixture
+def divided(hop: Callable[..., Path], cleaned: Path) -> Path:
+    """The split of `folder`."""
+    return hop("split", split.STAGE, {"clean_documents/notes": cleaned}, SPLIT)
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """All rows of a Parquet file."""
+    return pq.read_table(path).to_pylist()
+
+
+@pytest.fixture(name="rows")
+def rows_fixture() -> Callable[[Path], list[dict[str, Any]]]:
+    """All rows of a Parquet file."""
+    return rows
+
+
+@pytest.fixture(name="prose")
+def prose_fixture() -> Callable[..., str]:
+    """English-like text by seed."""
+    return prose
