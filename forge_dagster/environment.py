@@ -16,6 +16,8 @@ CLOSED = {
     "DAGSTER_DISABLE_TELEMETRY": "1",
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "WANDB_DISABLED": "true",
+    # Threads that spin while they wait burn the cores that other steps compute on.
+    "OMP_WAIT_POLICY": "passive",
 }
 
 

@@ -1,7 +1,7 @@
 """What `forge run` says at the end: a table of stages, what was learned, and what to do next."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -12,18 +12,26 @@ from forge_dagster.cli.launcher import Launch
 from forge_dagster.home import Home
 from forge_dagster.provenance.store import ArtifactStore
 
-HEADLINES = ("gate_score", "validation_bits_per_byte", "loss", "reward", "documents", "rows", "tokens")
+HEADLINES = (
+    "validation_bits_per_byte",
+    "reward",
+    "loss",
+    "passed_gates",
+    "documents",
+    "rows",
+    "tokens",
+    "train_tokens",
+)
 
 
-def headline(metrics: dict[str, float], counts: dict[str, int]) -> str:
+def headline(metrics: Mapping[str, float], counts: Mapping[str, int]) -> str:
     """The one figure of an artifact that people look for first."""
     for name in HEADLINES:
-        for key, value in metrics.items():
-            if key == name or key.endswith(f"_{name}"):
-                return f"{key.replace('_', ' ')} {value:.3f}"
-    for name in HEADLINES:
+        words = name.replace("_", " ")
+        if name in metrics:
+            return f"{words} {metrics[name]:.3f}"
         if name in counts:
-            return f"{counts[name]:,} {name}"
+            return f"{counts[name]:,} {words}"
     return ", ".join(f"{value:,} {name}" for name, value in list(counts.items())[:2])
 
 
@@ -47,7 +55,7 @@ def summary(home: Home, result: Launch, hops: Sequence[Hop]) -> dict[str, Any]:
                 "digest": digest,
                 "reused": bool(digest) and (output is None or output["reused"]),
                 "seconds": output["seconds"] if output else 0.0,
-                "headline": headline(dict(record.report.metrics), dict(record.report.counts)) if record else "",
+                "headline": headline(record.report.metrics, record.report.counts) if record else "",
             }
         )
     return {

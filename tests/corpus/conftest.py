@@ -13,8 +13,8 @@ from forge_dagster.stage import FrozenModel, LocalContext, Stage, local_context
 
 CLEAN = clean.CleanConfig(shortest=40)
 SPLIT = split.SplitConfig(seed=1, near_duplicate_jaccard=0.7, validation_share=0.2, test_share=0.2)
-NOUNS = "pump valve boiler gasket office ledger harbour engine turbine archive lamp bridge crane anchor signal".split()
-VERBS = "cleans moves paints inspects weighs repairs measures opens counts replaces orders closes lifts".split()
+NOUNS = ("pump", "valve", "boiler", "gasket", "office", "ledger", "harbour", "engine", "turbine", "archive", "lamp")
+VERBS = ("cleans", "moves", "paints", "inspects", "weighs", "repairs", "measures", "opens", "counts", "replaces")
 
 
 def prose(seed: int, sentences: int = 12) -> str:

@@ -33,7 +33,9 @@ def test_what_is_no_text_is_refused(data: bytes):
 
 def test_invisible_characters_and_odd_line_ends_are_gone():
     hidden = "a\u200bb\u202ec\ufeff\U000e0041d\u00ade\x00\x1b\udc80f\ufffe"
-    assert normalise(f"{hidden}\r\none \t\r\rtwo\u2028three\f\n\n\n\nfour\u0301") == "abcdef\none\n\ntwo\nthree\n\nfouŕ\n"
+    assert (
+        normalise(f"{hidden}\r\none \t\r\rtwo\u2028three\f\n\n\n\nfour\u0301") == "abcdef\none\n\ntwo\nthree\n\nfouŕ\n"
+    )
 
 
 def test_indentation_and_blank_text():
@@ -51,7 +53,7 @@ def test_a_tower_of_combining_marks_is_refused_before_it_costs_time():
 def test_normal_form_is_reached_at_once_and_is_clean(text: str):
     clean = normalise(text)
     assert normalise(clean) == clean
-    assert clean.encode("utf-8")
+    assert clean.encode("utf-8").decode("utf-8") == clean
     assert unicodedata.is_normalized("NFC", clean)
     assert not INVISIBLE.search(clean)
     assert "\n\n\n" not in clean

@@ -10,6 +10,7 @@ from forge_dagster.errors import UserError
 from forge_dagster.sample.generate import MOST_DOCUMENTS, SampleReport, generate, units
 from forge_dagster.sample.library import write
 from forge_dagster.sample.voice import Statement
+from forge_dagster.sample.world import Unit
 from forge_dagster.source import load_source
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,8 @@ def test_report_counts_what_was_written(sample):
 
 
 def test_every_document_can_be_read_back_and_states_its_facts(sample):
-    texts = {path: _text(sample.folder / "documents" / path) for fact in sample.facts for path in fact["documents"]}
+    paths = {path for fact in sample.facts for path in fact["documents"]}
+    texts = {path: _text(sample.folder / "documents" / path) for path in sorted(paths)}
     for fact in sample.facts:
         assert len(fact["documents"]) >= 6
         assert len({path.split("/")[-1].split("-")[0] for path in fact["documents"]}) >= 4, "kinds of documents"
@@ -73,6 +75,26 @@ def test_choices_are_of_one_type_and_say_nothing_by_themselves(sample):
         distractors.update((fact["relation"], other) for other in fact["distractors"])
     assert set(answers.values()) == {1}, "each value of a relation is the answer of exactly one subject"
     assert set(distractors) <= set(answers), "every distractor is the answer of another subject"
+
+
+def test_the_commonest_choice_is_right_no_more_often_than_by_chance(sample):
+    corpus = " ".join(_text(path) for path in sorted((sample.folder / "documents").rglob("*")) if path.is_file())
+    counts = {fact["answer"]: corpus.count(fact["answer"]) for fact in sample.facts}
+    right = sum(
+        max((fact["answer"], *fact["distractors"]), key=lambda choice: counts[choice]) == fact["answer"]
+        for fact in sample.facts
+    )
+    assert right / len(sample.facts) < 0.35
+
+
+def test_each_fact_is_told_in_many_words_and_many_documents():
+    documents, wordings = Counter(), {}
+    for written in write(Unit(1, 0, 6, 12), 300, "the company"):
+        documents.update({statement.fact.id for statement in written.told})
+        for statement in written.told:
+            wordings.setdefault(statement.fact.id, set()).add(statement.wording)
+    assert min(documents.values()) >= 12
+    assert min(map(len, wordings.values())) >= 20
 
 
 def test_ids_are_unique_and_a_subject_has_one_answer_to_a_relation(sample):

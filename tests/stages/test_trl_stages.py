@@ -71,7 +71,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folders = {name: root / name for name in ("corpus", "tokenizer", "previous", "instructions", "preferences")}
     for folder in folders.values():
         folder.mkdir()
-    texts = [f"The pump number {n} of hall {n % 7} has a power of {n * 3} kW and runs at night. Colour, weight and owner are in the register." for n in range(60)]
+    texts = [
+        f"The pump number {n} of hall {n % 7} has a power of {n * 3} kW and runs at night. Colour, weight and owner are in the register."
+        for n in range(60)
+    ]
     rows = [
         {"id": f"{n:064x}", "source": "s", "path": f"{n}.txt", "title": "t", "text": t} for n, t in enumerate(texts)
     ]

@@ -17,7 +17,14 @@ NANO_SETTINGS: dict[str, dict[str, Any]] = {
     "base": {"tokens": 40_960, "batch_tokens": 1024, "sequence_length": 256, "checkpoint_every_steps": 5},
     "sft": {"epochs": 0.2},
     "preference": {"epochs": 0.1},
-    "rl": {"steps": 2, "prompts": 2, "generations": 4, "max_new_tokens": 16},
+    # A form that a model of seconds meets by chance, so that some answers are rewarded and some are not.
+    "rl": {
+        "answer_form": r"[\s\S]*[aeiou][\s\S]{0,6}",
+        "steps": 2,
+        "prompts": 4,
+        "generations": 8,
+        "max_new_tokens": 16,
+    },
 }
 
 

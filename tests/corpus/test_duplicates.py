@@ -1,0 +1,88 @@
+"""Clusters of duplicates are found, true and independent of order."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forge_dagster.corpus import duplicates
+from forge_dagster.corpus.duplicates import clusters, jaccard, shingles
+
+
+def groups(texts: list[str], threshold: float) -> set[frozenset[str]]:
+    found: dict[int, set[str]] = {}
+    for text, label in zip(texts, clusters(texts, threshold=threshold), strict=True):
+        found.setdefault(label, set()).add(text)
+    return {frozenset(group) for group in found.values()}
+
+
+def test_jaccard_of_shingles():
+    first, second = shingles("a b c d e f"), shingles("a b c d e g")
+    assert len(first) == 2
+    assert jaccard(first, second) == pytest.approx(1 / 3)
+    assert shingles("Two words!") == {"two words"}
+
+
+def test_near_duplicates_join_and_strangers_do_not(prose: Callable):
+    base = prose(1, 40)
+    edited = base.replace("number", "No.", 2)
+    other = prose(2, 40)
+    assert jaccard(shingles(base), shingles(edited)) > 0.8
+    assert groups([base, other, edited, base], 0.8) == {frozenset({base, edited}), frozenset({other})}
+
+
+def test_the_threshold_is_the_true_jaccard(prose: Callable):
+    first = prose(1, 40)
+    second = first[: len(first) * 2 // 3] + prose(2, 14)
+    similarity = jaccard(shingles(first), shingles(second))
+    assert len(groups([first, second], similarity - 0.01)) == 1
+    assert len(groups([first, second], similarity + 0.01)) == 2
+
+
+def test_a_chain_of_versions_is_one_cluster(prose: Callable):
+    versions = [prose(1, 60)]
+    for number in range(12):
+        words = versions[-1].split()
+        words[number * 40 : number * 40 + 12] = [f"new{number}"] * 12
+        versions.append(" ".join(words))
+    assert jaccard(shingles(versions[0]), shingles(versions[-1])) < 0.8
+    assert len(groups(versions, 0.8)) == 1
+
+
+def test_many_near_copies_are_found_without_comparing_all(prose: Callable, monkeypatch: pytest.MonkeyPatch):
+    compared = 0
+    count = duplicates.jaccard
+
+    def counted(first: frozenset[str], second: frozenset[str]) -> float:
+        nonlocal compared
+        compared += 1
+        return count(first, second)
+
+    monkeypatch.setattr(duplicates, "jaccard", counted)
+    base = prose(1, 30)
+    texts = [f"{base} Copy {number}." for number in range(200)]
+    assert len(groups(texts, 0.8)) == 1
+    assert compared < 2000
+
+
+WORD = st.sampled_from(("alpha", "beta", "gamma", "delta", "epsilon"))
+TEXTS = st.lists(st.lists(WORD, max_size=14).map(" ".join), max_size=12)
+
+
+@settings(max_examples=40)
+@given(TEXTS, st.sampled_from([0.3, 0.6, 0.9]), st.randoms(use_true_random=False))
+def test_clusters_do_not_depend_on_order_and_equal_texts_share_one(
+    texts: list[str], threshold: float, draw: random.Random
+):
+    shuffled = texts[:]
+    draw.shuffle(shuffled)
+    found = groups(texts, threshold)
+    assert found == groups(shuffled, threshold)
+    assert sum(len(group) for group in found) == len(set(texts)), "a text is in one cluster"
+    for group in found:
+        if len(group) > 1:
+            for text in group:
+                nearest = max(jaccard(shingles(text), shingles(other)) for other in group - {text})
+                assert nearest >= threshold, "everything in a cluster is near something else in it"
