@@ -116,10 +116,24 @@ def execute(
             raise_on_error=False,
         )
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as error:
-        raise InterruptedRun(
-            "stopped by a signal", rule="what was made stands", mend="run the same command again; it goes on from there"
-        ) from error
+        raise interrupted() from error
+    if any(_was_interrupted(event) for event in result.all_events):
+        raise interrupted()
     return result.success
+
+
+def interrupted() -> InterruptedRun:
+    """What a run that was stopped from outside ends with."""
+    return InterruptedRun(
+        "stopped by a signal", rule="what was made stands", mend="run the same command again; it goes on from there"
+    )
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    if not event.is_job_failure:
+        return False
+    error = event.job_failure_data.error
+    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
 
 
 def reap(instance: dg.DagsterInstance) -> None:

@@ -71,8 +71,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folders = {name: root / name for name in ("corpus", "tokenizer", "previous", "instructions", "preferences")}
     for folder in folders.values():
         folder.mkdir()
+    register = "Colour, weight and owner are in the register."
     texts = [
-        f"The pump number {n} of hall {n % 7} has a power of {n * 3} kW and runs at night. Colour, weight and owner are in the register."
+        f"The pump number {n} of hall {n % 7} has a power of {n * 3} kW and runs at night. {register}"
         for n in range(60)
     ]
     rows = [

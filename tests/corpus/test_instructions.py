@@ -1,0 +1,143 @@
+"""Instructions come from training documents, once each, and their two sides share no answer."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forge_dagster.corpus import corpus, instructions
+from forge_dagster.corpus.instructions import InstructionsConfig, collect, held_out
+from forge_dagster.errors import DataError, InterruptedRun
+from forge_dagster.stage import LocalContext
+
+CONFIG = InstructionsConfig(seed=1, held_out_share=0.2, most_rows=100)
+
+
+def documents(*texts: str) -> list[dict[str, str]]:
+    return [
+        {"id": f"{number:064}", "source": "s", "path": f"{number:03}", "title": f"Page {number}", "text": text}
+        for number, text in enumerate(texts)
+    ]
+
+
+def corpus_folder(folder: Path, *texts: str) -> Path:
+    folder.mkdir()
+    pq.write_table(pa.Table.from_pylist(documents(*texts), corpus.TEXTS), folder / "train.parquet")
+    return folder
+
+
+def asked(count: int, start: int = 0) -> str:
+    return "".join(f"Q: Where is pump {n}?\nA: In hall {n // 2}\n\n" for n in range(start, start + count))
+
+
+@pytest.fixture
+def made(hop: Callable, tmp_path: Path) -> Path:
+    """Instructions of two documents that share ten of their questions."""
+    source = corpus_folder(tmp_path / "corpus", asked(40), asked(40, start=30))
+    return hop("instructions", instructions.STAGE, {"corpus": source}, CONFIG)
+
+
+def test_rows_are_unique_short_and_name_every_document(made: Path, rows: Callable):
+    found = rows(made / "rows.parquet")
+    assert len(found) == 70
+    by_question = {row["question"]: row for row in found}
+    assert len(by_question) == 70
+    assert by_question["Where is pump 35?"]["document_ids"] == [f"{0:064}", f"{1:064}"]
+    assert by_question["Where is pump 5?"]["document_ids"] == [f"{0:064}"]
+    assert all(row["rule"] == "faq" and "\n" not in row["answer"] for row in found)
+    assert all(finding.passed for finding in instructions.STAGE.check(made))
+
+
+def test_no_answer_is_on_both_sides(made: Path, rows: Callable):
+    sides: dict[str, set[str]] = {}
+    for row in rows(made / "rows.parquet"):
+        sides.setdefault(row["answer"], set()).add(row["split"])
+    assert all(len(found) == 1 for found in sides.values())
+    assert set().union(*sides.values()) == {"train", "held_out"}
+
+
+def test_a_question_with_two_answers_is_none(context: LocalContext):
+    found = collect(documents("Q: Who leads it?\nA: Ines\n", "Q: Who leads it?\nA: Karel\n", asked(2)), context)
+    assert [pair.question for pair in found] == ["Where is pump 0?", "Where is pump 1?"]
+
+
+def test_the_letterhead_is_no_knowledge(context: LocalContext):
+    english = "This is the text of the page, and it is in the language of the house.\n"
+    texts = [f"Company: Northmere\nDocument: {n}\nColour {n}: red\n\n{english}" for n in range(12)]
+    found = collect(documents(*texts), context)
+    assert {pair.question.split(" of ")[0] for pair in found} == {f"What is the colour {n}" for n in range(12)}
+
+
+def test_the_most_asked_for_are_kept_and_the_better_rules_first(tmp_path: Path, context: LocalContext, rows: Callable):
+    topics = "".join(f"# Topic number {n}\n\nThe pump of the hall is in the corner {n}.\n\n" for n in range(30))
+    source = corpus_folder(tmp_path / "corpus", topics, asked(20))
+    config = CONFIG.model_copy(update={"most_rows": 25})
+    report = instructions.run({"corpus": source}, config, tmp_path, context)
+    assert report.counts["rows"] == 25
+    assert report.counts["found"] == 50
+    assert report.counts["faq"] == 20
+    assert report.counts["heading-topic"] == 5
+
+
+def test_the_order_of_documents_changes_nothing(context: LocalContext):
+    texts = documents(asked(9), asked(9, start=5), "Q: Who leads it?\nA: Ines\n")
+    shuffled = texts[:]
+    random.Random(3).shuffle(shuffled)
+    assert collect(shuffled, context) == collect(texts, context)
+
+
+@given(st.sets(st.text(min_size=1, max_size=5), min_size=2, max_size=40), st.integers(0, 9))
+def test_neither_side_is_ever_empty(groups: set[str], seed: int):
+    config = CONFIG.model_copy(update={"seed": seed})
+    aside = held_out(groups, config)
+    assert aside
+    assert aside < groups
+    more = held_out(groups | {"another group"}, config)
+    if len(aside) > 1:
+        assert aside - {"another group"} <= more | {max(aside)} or aside <= more
+
+
+@pytest.mark.parametrize("text", [asked(7), "Q: Why {}?\nA: Because\n\n" * 20, "no pair at all"])
+def test_too_few_pairs_are_refused(text: str, tmp_path: Path, context: LocalContext):
+    source = corpus_folder(tmp_path / "corpus", text)
+    with pytest.raises(DataError, match=r"question and answer pairs.*\nRule: at least 8 .*\nMend: add an FAQ"):
+        instructions.run({"corpus": source}, CONFIG, tmp_path, context)
+
+
+def test_the_check_fails_on_leaks_and_orphans(made: Path, rows: Callable):
+    path = made / "rows.parquet"
+    found = rows(path)
+    found[0]["document_ids"] = []
+    found[1] |= {"question": found[0]["question"].upper(), "answer": found[0]["answer"]}
+    found[1]["split"] = "train" if found[0]["split"] == "held_out" else "held_out"
+    pq.write_table(pa.Table.from_pylist(found, instructions.ROWS), path)
+    assert [finding.name for finding in instructions.STAGE.check(made) if not finding.passed] == [
+        "questions_are_unique",
+        "no_answer_is_on_both_sides",
+        "rows_name_their_documents",
+    ]
+    pq.write_table(pa.Table.from_pylist([{**row, "split": "train"} for row in found], instructions.ROWS), path)
+    findings = {finding.name: finding.passed for finding in instructions.STAGE.check(made)}
+    assert not findings["some_rows_are_held_out"]
+    assert tuple(findings) == instructions.STAGE.check_names
+
+
+def test_the_rows_load_through_datasets(made: Path, tmp_path: Path):
+    import datasets
+
+    loaded = datasets.load_dataset(
+        "parquet", data_files=str(made / "rows.parquet"), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert loaded.column_names == ["question", "answer", "rule", "document_ids", "split"]
+    assert loaded.num_rows == 70
+
+
+def test_a_stopped_run_says_how_to_go_on(tmp_path: Path, context: LocalContext):
+    context.cancelled = lambda: True  # type: ignore[method-assign]
+    with pytest.raises(InterruptedRun, match="run the same command again"):
+        instructions.run({"corpus": corpus_folder(tmp_path / "corpus", asked(9))}, CONFIG, tmp_path, context)
