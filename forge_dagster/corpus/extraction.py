@@ -15,7 +15,8 @@ ANSWERS = re.compile(r"\W{0,4}(?:A|Answer)\W{0,3}[:.]\W{0,4}(?P<said>.+)")
 KEY_VALUE = re.compile(
     r"(?!(?:The|An?) )(?P<key>[A-Z][\w/-]*(?: [\w/-]+){0,3}(?: \([^()]+\))?)\s*:\s+(?P<value>\S.{0,80})"
 )
-SENTENCE = re.compile(r".{2,400}?[.!?](?=\s+[A-Z\"'(]|\s*$)")
+LONGEST_SENTENCE = 400  # characters
+SENTENCE = re.compile(rf".{{2,{LONGEST_SENTENCE}}}?[.!?](?=\s+[A-Z\"'(]|\s*$)")
 ABBREVIATED = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|Mr|Mrs|Ms|Dr|No|St|approx)|\b[A-Z])\.$")
 DEFINED = re.compile(r"(?P<subject>(?:The )?[A-Z][\w.+-]*(?: [\w.+-]+){0,3}) is (?P<what>(?:an?|the) .{4,140})[.]")
 ARTICLE = re.compile(r"^(?:The|An?) ")
@@ -31,11 +32,11 @@ Pair = tuple[str, str]
 
 
 def first_sentence(text: str) -> str:
-    """First sentence of a paragraph; empty if it has no end within reach."""
+    """First sentence of a paragraph; empty if it has no end within LONGEST_SENTENCE characters."""
     start = 0
-    while match := SENTENCE.match(text, start):
+    while start < LONGEST_SENTENCE and (match := SENTENCE.match(text, start)):
         sentence = text[: match.end()]
-        if not ABBREVIATED.search(sentence) or match.end() == len(text):
+        if match.end() == len(text) or not ABBREVIATED.search(sentence):
             return sentence.strip()
         start = match.end() - 1
     return ""

@@ -97,9 +97,6 @@ def test_neither_side_is_ever_empty(groups: set[str], seed: int):
     aside = held_out(groups, config)
     assert aside
     assert aside < groups
-    more = held_out(groups | {"another group"}, config)
-    if len(aside) > 1:
-        assert aside - {"another group"} <= more | {max(aside)} or aside <= more
 
 
 @pytest.mark.parametrize("text", [asked(7), "Q: Why {}?\nA: Because\n\n" * 20, "no pair at all"])

@@ -100,7 +100,8 @@ def test_a_full_disk_is_one_message_and_leaves_the_store_verifying(organisation:
     (made.home / "artifacts").mkdir(parents=True)
     forge = f"{sys.executable} -m forge_dagster.cli.main"
     script = (
-        f"mount -t tmpfs -o size=24k tmpfs {made.home}/artifacts && {forge} run --select raw_documents,clean_documents; "
+        f"mount -t tmpfs -o size=24k tmpfs {made.home}/artifacts && "
+        f"{forge} run --select raw_documents,clean_documents; "
         f"code=$?; {forge} verify --all; echo verified $?; exit $code"
     )
     done = subprocess.run(
