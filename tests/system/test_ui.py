@@ -120,10 +120,6 @@ def test_the_lineage_shows(server: Server, page: Any, tmp_path: Path):
     assert page.screenshot(path=tmp_path / "lineage.png")
 
 
-def test_a_source_is_materialized_by_clicking(server: Server, page: Any):
-    server.run_by(lambda: launch(page, f"{server.url}/assets/raw_documents?view=partitions"))
-
-
 def test_a_recipe_file_appears_on_reload_and_is_trained_by_clicking(
     server: Server, page: Any, undisturbed: Organisation
 ):
