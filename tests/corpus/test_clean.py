@@ -45,7 +45,7 @@ def test_dispositions_reconcile_with_the_raw_documents(raw: Path, cleaned: Path,
 def test_a_hostile_document_quarantines_itself_alone(
     tmp_path: Path, context: LocalContext, rows: Callable, monkeypatch: pytest.MonkeyPatch
 ):
-    """The process is killed by the clock in one document; all others come out."""
+    """The clock or the depth limit ends one document, whichever comes first on this machine; all others come out."""
     good = ("word " * 20).encode()
     documents = {f"good-{number:02}.txt": good for number in range(20)}
     documents |= {"deep.html": b"<div>" * 40_000 + b"x", "binary.txt": bytes(200), "broken.pdf": b"%PDF-1.4\n%%EOF"}
@@ -56,14 +56,14 @@ def test_a_hostile_document_quarantines_itself_alone(
     out.mkdir()
     report = clean.run({"raw_documents": raw}, CONFIG, out, context)
     reasons = {row["path"]: row["reason"] for row in rows(out / "dispositions.parquet") if row["reason"]}
+    assert reasons.pop("deep.html") in ("timeout", "unparseable:elements nested deeper than 300")
     assert reasons == {
-        "deep.html": "timeout",
         "binary.txt": "unparseable:control characters throughout",
         "broken.pdf": "unparseable:not a readable PDF: Failed to load document (PDFium: Data format error).",
     }
     assert report.counts["kept"] == 20
     assert report.counts["quarantined"] == 3
-    assert report.counts["quarantined/unparseable"] == 2
+    assert report.counts["quarantined/unparseable"] >= 2
 
 
 def test_the_same_documents_give_the_same_bytes(raw: Path, cleaned: Path, tmp_path: Path, context: LocalContext):
