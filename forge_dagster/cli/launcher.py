@@ -16,6 +16,7 @@ from forge_dagster.declared import Declared
 from forge_dagster.environment import prepare_dagster_home
 from forge_dagster.errors import InterruptedRun
 from forge_dagster.home import Home
+from forge_dagster.provenance.locks import lock
 from forge_dagster.provenance.run import Run
 from forge_dagster.provenance.store import ArtifactStore
 from resources.executor import HEAVY, LIGHT
@@ -59,9 +60,12 @@ def launch(
     `hops` holds the chosen and their ancestors, in order.
     """
     started = time.monotonic()
-    prepare_dagster_home()
     run = Run(home, launch_id)
-    with dg.DagsterInstance.get() as instance:
+    # Two first runs at once would both create the tables of Dagster's storage.
+    with lock(home.work / "locks" / "dagster.lock", what="Dagster's storage", wait=120, waiting=print):
+        prepare_dagster_home()
+        opened = open_instance()
+    with opened as instance:
         reap(instance)
         freeze(run, actor(), declared)
         result = Launch(run=run, planned=plan(home, declared, hops, chosen, verify=True))
@@ -82,6 +86,13 @@ def launch(
     result.outputs, result.errors = run.outputs(), run.errors()
     result.seconds = time.monotonic() - started
     return result
+
+
+def open_instance() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME with its tables in place."""
+    instance = dg.DagsterInstance.get()
+    instance.get_runs(limit=1)
+    return instance
 
 
 def execute(
