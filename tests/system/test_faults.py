@@ -41,7 +41,7 @@ def test_killed_at_every_stage_then_the_same_digests(organisation: Callable[[], 
         else:
             process.communicate()
     assert "nano/base_checkpoint" in killed
-    assert len(killed) >= 5
+    assert len(killed) >= 3
     done = disturbed.forge("run")
     assert done.returncode == 0, done.stderr
     assert disturbed.digests() == undisturbed.digests()
