@@ -1,6 +1,5 @@
 """The release: the last checkpoint with its scorecard, manifest and model card; refused unless every gate passes."""
 
-import hashlib
 import json
 import shutil
 import struct
@@ -16,7 +15,7 @@ from forge_dagster.errors import VerdictError
 from forge_dagster.evaluation.score import Score, plain, scored_digests
 from forge_dagster.gates import Verdict, judge, passed
 from forge_dagster.model_card import model_card
-from forge_dagster.provenance.files import content_digest, list_files
+from forge_dagster.provenance.files import content_digest, list_files, sha256_file
 from forge_dagster.recipe import Recipe
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 from forge_dagster.tokens.encoding import TOKENIZER_FILES
@@ -75,7 +74,7 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
     context.progress(2, 3, "manifest and model card")
     data = _data_summary(inputs["corpus"])
     (out / "README.md").write_text(model_card(config.recipe, scores, verdicts, data), encoding="utf-8")
-    files = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
+    files = {path.relative_to(out).as_posix(): sha256_file(path) for path in sorted(out.rglob("*")) if path.is_file()}
     manifest = {
         "version": 1,
         "recipe": config.recipe.model_dump(mode="json"),
@@ -126,11 +125,6 @@ def _is_what_was_scored(checkpoint: Path, scorecard: Path, stage: str) -> None:
         )
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _data_summary(corpus: Path) -> dict[str, Any]:
     table = pq.read_table(corpus / "train.parquet", columns=["id", "source"])
     by_source = Counter(table["source"].to_pylist())
@@ -147,7 +141,7 @@ def _findings(whole: bool, failed: list[Verdict]) -> list[Finding]:
 def check(content: Path) -> list[Finding]:
     """The manifest names every file by its digest, and its gates passed."""
     manifest = json.loads((content / "manifest.json").read_bytes())
-    found = {p.relative_to(content).as_posix(): _sha256(p) for p in sorted(content.rglob("*")) if p.is_file()}
+    found = {p.relative_to(content).as_posix(): sha256_file(p) for p in sorted(content.rglob("*")) if p.is_file()}
     found.pop("manifest.json")
     verdicts = [Verdict.model_validate(gate) for gate in manifest["gates"]]
     return _findings(found == manifest["files"], [verdict for verdict in verdicts if not verdict.passed])

@@ -24,7 +24,7 @@ from resources.presentation import metadata_of
 from resources.store import ACTOR_TAG, FORCE_TAG, LAUNCH_TAG, actor, freeze
 
 PROCESS_TAG = "forge/process"
-TERMINAL_SLACK = 1.0  # seconds by which two readings of a process's start may differ
+START_SLACK = 1.0  # seconds by which two readings of a process's start may differ
 
 
 @dataclass
@@ -160,7 +160,7 @@ def _lives(mark: str) -> bool:
     pid, _, created = mark.partition(":")
     if not psutil.pid_exists(int(pid)):
         return False
-    return abs(psutil.Process(int(pid)).create_time() - float(created)) < TERMINAL_SLACK
+    return abs(psutil.Process(int(pid)).create_time() - float(created)) < START_SLACK
 
 
 def mirror(instance: dg.DagsterInstance, home: Home, items: Sequence[Planned]) -> None:

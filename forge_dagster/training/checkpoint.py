@@ -1,6 +1,5 @@
 """Mid-run checkpoints: a folder of safetensors and JSON that is whole or not there, and verified when read."""
 
-import hashlib
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from forge_dagster.errors import IntegrityError
+from forge_dagster.provenance.files import sha256_file
 
 MANIFEST = "MANIFEST.json"
 STEP = re.compile(r"step-(\d{9})")
@@ -48,7 +48,7 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
         files = sorted(staging.iterdir())
         for path in files:
             _flush(path)
-        manifest = {path.name: _sha256(path) for path in files}
+        manifest = {path.name: sha256_file(path) for path in files}
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
         _flush(staging / MANIFEST)
         _flush(staging)
@@ -106,7 +106,7 @@ def differs(path: Path) -> str:
     for name, digest in manifest.items():
         if not (path / name).is_file():
             return f"{name} is missing"
-        if _sha256(path / name) != digest:
+        if sha256_file(path / name) != digest:
             return f"{name} differs"
     return ""
 
@@ -126,11 +126,6 @@ def disk_errors() -> Iterator[None]:
 def _remove(path: Path) -> None:
     if path.exists():
         shutil.rmtree(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(path: Path) -> None:
