@@ -1,6 +1,7 @@
 """`forge ui`: Dagster's web server and daemon on loopback, over this home."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,5 +17,7 @@ def command(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000
     prepare_dagster_home()
     executable = Path(sys.executable).with_name("dagster")
     dagster = [str(executable), "dev", "--workspace", str(PROJECT / "workspace.yaml"), "--host", "127.0.0.1"]
+    # A shell starts background jobs with SIGINT ignored, and Dagster stops its servers by SIGINT alone.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.chdir(home().root)  # Dagster warns of every other dagster.yaml in the folder it starts from
     os.execvp(dagster[0], [*dagster, "--port", str(port)])

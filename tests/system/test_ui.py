@@ -99,14 +99,18 @@ def page(server: Server) -> Iterator[Any]:
         browser.close()
 
 
-def launch(page: Any, url: str) -> None:
-    """Open an asset or a group, click Materialize, and confirm the dialog if there is one."""
+def materialize(page: Any, url: str) -> None:
+    """Open an asset or a group and click Materialize."""
     page.goto(url)
     page.get_by_role("button", name="Materialize").first.click(timeout=60_000)
-    confirm = page.get_by_role("button", name="Launch", exact=False).last
-    page.wait_for_timeout(3000)
-    if confirm.count() and confirm.is_visible():
-        confirm.click()
+
+
+def materialize_partitions(page: Any, url: str) -> None:
+    """Open a partitioned asset, click Materialize, choose all partitions in the dialog and launch."""
+    materialize(page, url)
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="All", exact=True).click()
+    dialog.get_by_role("button", name="Launch 1 run").click()
 
 
 def test_every_asset_is_materialized(server: Server):
@@ -120,6 +124,10 @@ def test_the_lineage_shows(server: Server, page: Any, tmp_path: Path):
     assert page.screenshot(path=tmp_path / "lineage.png")
 
 
+def test_a_source_is_materialized_by_clicking(server: Server, page: Any):
+    server.run_by(lambda: materialize_partitions(page, f"{server.url}/assets/raw_documents"))
+
+
 def test_a_recipe_file_appears_on_reload_and_is_trained_by_clicking(
     server: Server, page: Any, undisturbed: Organisation
 ):
@@ -130,5 +138,5 @@ def test_a_recipe_file_appears_on_reload_and_is_trained_by_clicking(
     page.goto(f"{server.url}/asset-groups")
     page.get_by_role("button", name="Reload definitions").click(timeout=60_000)
     page.get_by_text("second").first.wait_for(timeout=90_000)
-    server.run_by(lambda: launch(page, f"{server.url}/locations/forge/asset-groups/second/lineage"))
+    server.run_by(lambda: materialize(page, f"{server.url}/locations/forge/asset-groups/second/lineage"))
     assert {"second/base_checkpoint", "second/scorecard", "second/release"} <= server.materialized()
