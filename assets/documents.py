@@ -1,12 +1,13 @@
 """From the sources' files to the training text, the benchmark and the data made from the corpus."""
 
+from functools import partial
+
 from assets.hop import Hop
 from forge_dagster.corpus.clean import CleanConfig
 from forge_dagster.corpus.instructions import InstructionsConfig
 from forge_dagster.corpus.preferences import PreferencesConfig
-from forge_dagster.corpus.snapshot import SnapshotConfig
+from forge_dagster.corpus.snapshot import snapshot_config
 from forge_dagster.corpus.split import SplitConfig
-from forge_dagster.corpus.walk import tree_digest
 from forge_dagster.declared import Declared
 from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
 from forge_dagster.provenance.build import External
@@ -73,8 +74,9 @@ def document_hops(declared: Declared) -> list[Hop]:
 
 
 def _raw(name: str) -> Hop:
-    def folder(frozen: Declared) -> dict[str, External]:
-        return {"folder": External(path=frozen.sources[name].folder, measure=tree_digest)}
+    def documents(frozen: Declared) -> dict[str, External]:
+        place = snapshot_config(frozen.sources[name])
+        return {"documents": External(what=place.location, measure=place.content_digest)}
 
     return Hop(
         asset="raw_documents",
@@ -82,8 +84,8 @@ def _raw(name: str) -> Hop:
         module="forge_dagster.corpus.snapshot",
         description="Every file of a source as it is, with its SHA-256 and a disposition for each.",
         group="documents",
-        external=folder,
-        config=lambda _: SnapshotConfig(source=name),
+        external=documents,
+        config=lambda frozen: snapshot_config(frozen.sources[name]),
         kinds=frozenset({"python", "parquet"}),
     )
 
@@ -103,7 +105,7 @@ def _clean(name: str) -> Hop:
 
 def _facts(frozen: Declared) -> dict[str, External]:
     return {
-        f"facts/{name}": External(path=source.facts, measure=sha256_file)
+        f"facts/{name}": External(what=str(source.facts), measure=partial(sha256_file, source.facts), path=source.facts)
         for name, source in frozen.sources.items()
         if source.facts is not None
     }

@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from forge_dagster import stages
+from forge_dagster.corpus import kinds
 from forge_dagster.errors import RecipeError
 from forge_dagster.home import folder_of
 from forge_dagster.policy import Policy, load_policies
 from forge_dagster.recipe import Recipe, StageEntry, load_recipes
-from forge_dagster.source import PlacedSource, explain, load_sources
+from forge_dagster.source import PlacedSource, Source, explain, load_sources
 from forge_dagster.stage import FrozenModel
 from forge_dagster.training.job import TrainingJob
 
@@ -52,14 +53,41 @@ def training_job(recipe: Recipe, entry: StageEntry) -> TrainingJob[Any]:
     return TrainingJob[Any](seed=recipe.seed, model=recipe.model, settings=typed)
 
 
+@cache
+def kind_names() -> tuple[str, ...]:
+    """The kinds of sources there are: the files of forge_dagster/corpus/kinds."""
+    folder = Path(kinds.__path__[0])
+    return tuple(sorted(path.stem for path in folder.glob("[!_]*.py")))
+
+
+def kind_module(name: str) -> Any:
+    """The module of a kind of source. Raises RecipeError if there is no such file."""
+    if name not in kind_names():
+        raise RecipeError(
+            f"kind: {name!r}", rule=f"a kind of source is one of {', '.join(kind_names())}", mend="choose one of these"
+        )
+    return importlib.import_module(f"{kinds.__name__}.{name}")
+
+
+def source_settings(source: Source) -> Any:
+    """The typed settings of a source's kind. Raises RecipeError on a broken rule."""
+    try:
+        return kind_module(source.kind).Settings.model_validate(source.settings)
+    except ValidationError as error:
+        raise explain(Path(f"{source.name}.yaml (kind {source.kind})"), error) from error
+
+
 def load_declared() -> Declared:
     """Read sources, recipes and policies from their folders. Raises RecipeError or SourceError."""
     recipes = load_recipes(folder_of("recipes"))
     for recipe in recipes.values():
         for entry in recipe.stages:
             training_job(recipe, entry)
+    sources = load_sources(folder_of("sources"))
+    for placed in sources.values():
+        source_settings(placed.source)
     return Declared(
-        sources=load_sources(folder_of("sources")),
+        sources=sources,
         recipes=recipes,
         policies=load_policies(folder_of("policies")),
     )

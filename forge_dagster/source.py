@@ -1,6 +1,8 @@
 """A source of documents: the type behind `sources/*.yaml`, one source a file."""
 
 import re
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,37 +12,70 @@ from pydantic import Field, ValidationError
 from forge_dagster.errors import RecipeError, SourceError
 from forge_dagster.stage import FrozenModel
 
+CRON = r"^\S+( \S+){4}$"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", description="lower case, digits, - and _; at most 63")]
+
+
+class Cleaning(FrozenModel):
+    """What is done to a source's documents before they may train a model."""
+
+    shortest: int = Field(default=40, ge=1, description="characters of clean text under which a document is dropped")
+    languages: tuple[str, ...] = Field(default=(), description="ISO 639-1 codes that are kept; none: every language")
+    boilerplate: bool = Field(default=True, description="leave out lines that repeat across the source's documents")
+    quality: bool = Field(default=True, description="drop repetitive and garbled documents")
+    pii: bool = Field(default=True, description="replace personal data by typed placeholders")
+    secrets: bool = Field(default=True, description="replace keys, tokens and passwords by placeholders")
 
 
 class Source(FrozenModel):
     """Where documents come from and under what terms they may be used."""
 
     name: Name
-    kind: Literal["folder"] = Field(description="how the documents are reached")
-    location: str = Field(description="folder of documents; relative to the source file")
+    kind: str = Field(description="how the documents are reached: a file of forge_dagster/corpus/kinds")
+    location: str = Field(description="folder, repository, mailbox or SQLite file, relative to this file; or a URL")
+    settings: Mapping[str, Any] = Field(default={}, description="of the kind: `forge schema kind/NAME`")
     owner: str = Field(description="who answers for these documents")
-    licence: str = Field(description="SPDX expression, `internal`, or `unknown` (blocks nothing in development)")
+    licence: str = Field(description="SPDX expression, `internal`, or `unknown` (trains, but is never released)")
     sensitivity: Literal["public", "internal", "confidential"]
+    legal_basis: str = Field(default="unknown", description="why personal data in them may be processed")
+    permitted_use: tuple[Literal["training", "evaluation"], ...] = Field(default=("training", "evaluation"))
+    audience: tuple[str, ...] = Field(default=("everyone",), description="who may see answers made from them")
+    retention: date | None = Field(default=None, description="day after which they may not be used")
     language: str = Field(default="en", description="main language, ISO 639-1")
+    schedule: str | None = Field(default=None, pattern=CRON, description="cron expression: when it is looked at")
+    rank: int = Field(default=0, description="of two alike documents the one of the higher rank is kept")
+    cleaning: Cleaning = Cleaning()
     facts: str | None = Field(
         default=None,
         description="JSONL of question, answer, distractors, document paths; relative to the source file; "
         "becomes the knowledge part of the domain benchmark",
     )
 
-    def identity(self) -> dict[str, Any]:
-        """What of the source belongs to an artifact's identity: everything but places on this machine."""
-        return self.model_dump(mode="json", exclude={"location", "facts"})
+
+class Labels(FrozenModel):
+    """Rights and terms that travel with each document of a source."""
+
+    owner: str
+    licence: str
+    sensitivity: str
+    legal_basis: str
+    permitted_use: tuple[str, ...]
+    audience: tuple[str, ...]
+    retention: date | None
 
 
 class PlacedSource(FrozenModel):
     """A source with its paths resolved against its file."""
 
     source: Source
-    folder: Path
+    location: str
     facts: Path | None
+
+    @property
+    def labels(self) -> Labels:
+        """The terms of its documents."""
+        return Labels.model_validate(self.source.model_dump(include=set(Labels.model_fields)))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -81,7 +116,7 @@ def load_source(path: Path) -> PlacedSource:
     base = path.resolve().parent
     return PlacedSource(
         source=source,
-        folder=(base / source.location).resolve(),
+        location=source.location if "://" in source.location else str((base / source.location).resolve()),
         facts=(base / source.facts).resolve() if source.facts else None,
     )
 

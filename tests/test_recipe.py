@@ -109,7 +109,7 @@ def test_sources(tmp_path: Path):
     path.write_text("name: docs\nkind: folder\n")
     with pytest.raises(RecipeError, match="location"):
         load_source(path)
-    assert load_source(PROJECT / "sources" / "sample.yaml").folder.is_dir()
+    assert load_source(PROJECT / "sources" / "sample.yaml").location.endswith("documents")
 
 
 @pytest.mark.parametrize(

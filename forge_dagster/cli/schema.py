@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from forge_dagster.cli.console import print_json
-from forge_dagster.declared import stage_module, stage_names
+from forge_dagster.declared import kind_module, kind_names, stage_module, stage_names
 from forge_dagster.errors import UserError
 from forge_dagster.policy import Policy
 from forge_dagster.recipe import Recipe
@@ -13,15 +13,16 @@ from forge_dagster.source import Source
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schema by kind; each training stage has one for its settings."""
+    """JSON Schema by kind; each training stage and each kind of source has one for its settings."""
     kinds = {"recipe": Recipe, "source": Source, "policy": Policy}
     stages = {f"stage/{name}": stage_module(name).Settings for name in stage_names()}
-    return {name: model.model_json_schema() for name, model in {**kinds, **stages}.items()}
+    reached = {f"kind/{name}": kind_module(name).Settings for name in kind_names()}
+    return {name: model.model_json_schema() for name, model in {**kinds, **stages, **reached}.items()}
 
 
 def command(
     kind: Annotated[
-        str | None, typer.Argument(help="recipe, source, policy or stage/NAME; default: all of them.")
+        str | None, typer.Argument(help="recipe, source, policy, stage/NAME or kind/NAME; default: all of them.")
     ] = None,
 ) -> None:
     """Print the JSON Schema of recipes, sources, policies and stage settings."""

@@ -1,15 +1,20 @@
-"""Raw documents: every entry of a source's folder as it is, with a disposition for each."""
+"""Raw documents: every entry of a source as it is, containers opened, with a disposition for each."""
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+from pydantic import Field
 
+from forge_dagster.corpus import kinds
 from forge_dagster.corpus.dispositions import DispositionWriter
+from forge_dagster.corpus.entry import Entry, digest
 from forge_dagster.corpus.rows import RowWriter
 from forge_dagster.corpus.suites import judge_raw_documents
-from forge_dagster.corpus.walk import entries
 from forge_dagster.errors import InterruptedRun, SourceError
+from forge_dagster.source import PlacedSource
 from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
 
 DOCUMENTS = pa.schema(
@@ -19,15 +24,38 @@ TIMES = pa.schema([("path", pa.string()), ("mtime_ns", pa.int64())])
 
 
 class SnapshotConfig(FrozenModel):
-    """Which source is read."""
+    """Which source is read; where it lies is no part of what is made."""
 
     source: str
+    kind: str
+    settings: Mapping[str, Any]
+    location: str = Field(exclude=True)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry of the source, in its kind's order. Raises SourceError if it cannot be reached."""
+        module = importlib.import_module(f"{kinds.__name__}.{self.kind}")
+        yield from module.entries(self.location, module.Settings.model_validate(self.settings))
+
+    def content_digest(self) -> str:
+        """Digest of the source's content as it is now."""
+        return digest(self.entries())
+
+    def watermark(self) -> str:
+        """A cheap sign that the content may have changed."""
+        module = importlib.import_module(f"{kinds.__name__}.{self.kind}")
+        return module.watermark(self.location, module.Settings.model_validate(self.settings))
+
+
+def snapshot_config(placed: PlacedSource) -> SnapshotConfig:
+    """The configuration that reads a source."""
+    source = placed.source
+    return SnapshotConfig(source=source.name, kind=source.kind, settings=source.settings, location=placed.location)
 
 
 def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: StageContext) -> Report:
     """Write documents.parquet, dispositions.parquet and, beside the content, times.parquet.
 
-    Raises SourceError if the folder is missing or holds no readable file.
+    Raises SourceError if the source cannot be reached or holds no readable document.
     """
     with (
         RowWriter(out / "documents.parquet", DOCUMENTS) as documents,
@@ -35,7 +63,7 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
         RowWriter(context.beside / "times.parquet", TIMES) as times,
     ):
         size = 0
-        for entry in entries(inputs["folder"]):
+        for entry in config.entries():
             dispositions.note(entry.path, entry.id, entry.disposition, entry.reason)
             if entry.data is not None:
                 documents.add(
@@ -56,7 +84,7 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
                 raise InterruptedRun("reading the documents stopped", mend="run the same command again")
     if not documents.rows:
         raise SourceError(
-            f"{inputs['folder']} holds no readable file ({dispositions.rows} other entries)",
+            f"{config.location} holds no readable file ({dispositions.rows} other entries)",
             rule="a source has documents",
             mend="add documents, or correct `location`",
         )

@@ -28,10 +28,14 @@ WAIT = 6 * 3600.0  # seconds a second run waits for the artifact in the making b
 
 @dataclass(frozen=True, kw_only=True)
 class External:
-    """Bytes outside the store that a stage reads: where they lie now, and how their digest is taken."""
+    """Bytes outside the store that a stage reads: what people call them, how their digest is taken.
 
-    path: Path
-    measure: Callable[[Path], str]
+    `path` reaches the stage among its inputs; where they are no file, the stage's configuration says where they are.
+    """
+
+    what: str
+    measure: Callable[[], str]
+    path: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,7 @@ def stage_of(module: str) -> Stage:
 def identity_of(order: Order, digests: Mapping[str, str]) -> Identity:
     """Identity of an order, given the digest of each artifact key it reads."""
     inputs = {name: InputRef(key=key, digest=digests[key]) for name, key in order.inputs.items()}
-    inputs |= {name: InputRef(key=None, digest=item.measure(item.path)) for name, item in order.external.items()}
+    inputs |= {name: InputRef(key=None, digest=item.measure()) for name, item in order.external.items()}
     return Identity(
         key=order.key,
         inputs=inputs,
@@ -162,7 +166,7 @@ def _make(
     for folder in (staging / "content", staging / "beside", work):
         folder.mkdir(parents=True, exist_ok=True)
     inputs = {name: store.content(key, digests[key]) for name, key in order.inputs.items()}
-    inputs |= {name: item.path for name, item in order.external.items()}
+    inputs |= {name: item.path for name, item in order.external.items() if item.path is not None}
     context = RecordedContext(work=work, beside=staging / "beside", progress=progress)
     progress.write(0, 1, "starting", state="starting")
     begun, clock = datetime.now(UTC), time.monotonic()
@@ -191,9 +195,9 @@ def _make(
 
 def _still_as_it_was(order: Order, identity: Identity) -> None:
     for name, item in order.external.items():
-        if item.measure(item.path) != identity.inputs[name].digest:
+        if item.measure() != identity.inputs[name].digest:
             raise SourceError(
-                f"{item.path} changed while it was read",
+                f"{item.what} changed while it was read",
                 rule="a snapshot is of one moment",
                 mend="run again when it is quiet",
             )

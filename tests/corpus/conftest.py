@@ -47,6 +47,11 @@ def folder(tmp_path: Path) -> Path:
     return at
 
 
+def snapshot_of(folder: Path) -> snapshot.SnapshotConfig:
+    """Configuration that reads a folder."""
+    return snapshot.SnapshotConfig(source="notes", kind="folder", settings={}, location=str(folder))
+
+
 @pytest.fixture
 def context(tmp_path: Path) -> LocalContext:
     """A context whose folders outlive the hops."""
@@ -69,7 +74,7 @@ def hop(tmp_path: Path, context: LocalContext) -> Callable[..., Path]:
 @pytest.fixture
 def raw(hop: Callable[..., Path], folder: Path) -> Path:
     """The snapshot of `folder`."""
-    return hop("raw", snapshot.STAGE, {"folder": folder}, snapshot.SnapshotConfig(source="notes"))
+    return hop("raw", snapshot.STAGE, {}, snapshot_of(folder))
 
 
 @pytest.fixture

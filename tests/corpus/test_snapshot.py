@@ -12,7 +12,9 @@ from forge_dagster.corpus import snapshot
 from forge_dagster.errors import InterruptedRun, SourceError
 from forge_dagster.stage import LocalContext
 
-CONFIG = snapshot.SnapshotConfig(source="notes")
+
+def reading(folder: Path) -> snapshot.SnapshotConfig:
+    return snapshot.SnapshotConfig(source="notes", kind="folder", settings={}, location=str(folder))
 
 
 def test_every_entry_has_a_row_and_every_kept_file_its_bytes(raw: Path, folder: Path, rows: Callable):
@@ -38,7 +40,7 @@ def test_the_same_folder_gives_the_same_bytes(raw: Path, folder: Path, tmp_path:
     (folder / "note-01.txt").touch()
     again = tmp_path / "again"
     again.mkdir()
-    snapshot.run({"folder": folder}, CONFIG, again, context)
+    snapshot.run({}, reading(folder), again, context)
     for name in ("documents.parquet", "dispositions.parquet"):
         assert (again / name).read_bytes() == (raw / name).read_bytes()
 
@@ -47,7 +49,7 @@ def test_row_groups_are_bounded(folder: Path, tmp_path: Path, context: LocalCont
     monkeypatch.setattr(rows_module, "MOST_BYTES", 2000)
     out = tmp_path / "out"
     out.mkdir()
-    snapshot.run({"folder": folder}, CONFIG, out, context)
+    snapshot.run({}, reading(folder), out, context)
     file = pq.ParquetFile(out / "documents.parquet")
     sizes = [sum(row["size"] for row in file.read_row_group(n).to_pylist()) for n in range(file.num_row_groups)]
     assert len(sizes) > 5
@@ -62,10 +64,10 @@ def test_a_folder_without_a_file_is_refused(content: str, tmp_path: Path, contex
     if content == "links":
         (folder / "link").symlink_to("nowhere")
     with pytest.raises(SourceError, match=r"no readable file .*\nRule: a source has documents\nMend: "):
-        snapshot.run({"folder": folder}, CONFIG, out, context)
+        snapshot.run({}, reading(folder), out, context)
 
 
 def test_a_stopped_run_says_how_to_go_on(folder: Path, tmp_path: Path, context: LocalContext):
     context.cancelled = lambda: True  # type: ignore[method-assign]
     with pytest.raises(InterruptedRun, match="run the same command again"):
-        snapshot.run({"folder": folder}, CONFIG, tmp_path, context)
+        snapshot.run({}, reading(folder), tmp_path, context)

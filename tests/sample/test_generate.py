@@ -30,7 +30,7 @@ def test_the_repository_holds_what_the_generator_writes(sample):
 
 def test_source_file_points_at_it():
     placed = load_source(ROOT / "sources" / "sample.yaml")
-    assert placed.folder == ROOT / "data" / "sample" / "documents"
+    assert placed.location == str(ROOT / "data" / "sample" / "documents")
     assert placed.facts == ROOT / "data" / "sample" / "facts.jsonl"
 
 

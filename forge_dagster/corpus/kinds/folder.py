@@ -1,34 +1,20 @@
 """Reading a folder entry by entry: nothing is followed, nothing is skipped, what cannot be read is said."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from forge_dagster.corpus.entry import LARGEST, Entry, kept, listing_digest, printable
 from forge_dagster.errors import SourceError
+from forge_dagster.stage import FrozenModel
 
-LARGEST = 256 << 20  # bytes of one file
 # A link put in a file's place is not followed; a FIFO put there does not hang us.
 FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One entry of a folder: its bytes if it is kept, else why not."""
-
-    path: str
-    disposition: str
-    reason: str
-    id: str | None = None
-    data: bytes | None = None
-    mtime_ns: int = 0
-
-
-def printable(path: str) -> str:
-    """A path whose bytes that are not UTF-8 are visible escapes; two paths never come out the same."""
-    return path.replace("\\", "\\\\").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+class Settings(FrozenModel):
+    """A folder has nothing to set."""
 
 
 def walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str] | OSError]]:
@@ -80,7 +66,7 @@ def read(name: str, found: os.DirEntry[str] | OSError) -> Entry:
         return Entry(path, "quarantined", f"unreadable:{error.strerror}")
     if len(data) != before.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         return Entry(path, "quarantined", "changed-while-read")
-    return Entry(path, "kept", "", hashlib.sha256(data).hexdigest(), data, after.st_mtime_ns)
+    return kept(path, data, after.st_mtime_ns)
 
 
 def _bytes(descriptor: int, size: int) -> bytes:
@@ -92,8 +78,9 @@ def _bytes(descriptor: int, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def entries(folder: Path) -> Iterator[Entry]:
-    """Every entry below `folder`, sorted by path. Raises SourceError if the folder is missing."""
+def entries(location: str, settings: Settings) -> Iterator[Entry]:
+    """Every entry below the folder, sorted by path. Raises SourceError if the folder is missing."""
+    folder = Path(location)
     if not folder.is_dir():
         raise SourceError(
             f"{folder}: no such folder", rule="a source is an existing folder", mend="correct `location` in its file"
@@ -102,9 +89,13 @@ def entries(folder: Path) -> Iterator[Entry]:
         yield read(name, found)
 
 
-def tree_digest(folder: Path) -> str:
-    """SHA-256 over path and content, or reason, of every entry in order. Raises SourceError if it is missing."""
-    state = hashlib.sha256()
-    for entry in entries(folder):
-        state.update(f"{entry.path}\0{entry.id or entry.reason}\n".encode())
-    return state.hexdigest()
+def watermark(location: str, settings: Settings) -> str:
+    """Names, sizes and mtimes; no content is read."""
+    found: list[list[str | int]] = []
+    for name, entry in walk(Path(location)):
+        if isinstance(entry, OSError):
+            found.append([printable(name), str(entry.strerror)])
+        else:
+            status = entry.stat(follow_symlinks=False)
+            found.append([printable(name), status.st_size, status.st_mtime_ns])
+    return listing_digest(found)

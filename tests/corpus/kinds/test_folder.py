@@ -6,17 +6,27 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_dagster.corpus import walk
-from forge_dagster.corpus.walk import Entry, entries, printable, tree_digest
+from forge_dagster.corpus.entry import Entry, digest, printable
+from forge_dagster.corpus.kinds import folder as walk
+from forge_dagster.corpus.kinds.folder import Settings
 from forge_dagster.errors import SourceError
 
 NAMES = st.text(alphabet="ab\\x\xe9\udcff\udc80", min_size=1, max_size=8)
+
+
+def entries(folder: Path) -> Iterator[Entry]:
+    return walk.entries(str(folder), Settings())
+
+
+def tree_digest(folder: Path) -> str:
+    return digest(entries(folder))
 
 
 def by_path(folder: Path) -> dict[str, Entry]:
@@ -113,9 +123,9 @@ def test_a_link_put_in_the_place_of_a_file_is_not_followed(tmp_path: Path):
 def test_what_may_not_be_read_is_quarantined_with_the_reason(tmp_path: Path):
     """As another user, since nothing is closed to root."""
     code = (
-        "import json, os, sys; from pathlib import Path; from forge_dagster.corpus.walk import entries\n"
+        "import json, os, sys; from forge_dagster.corpus.kinds.folder import entries, Settings\n"
         "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
-        "print(json.dumps([[e.path, e.disposition, e.reason] for e in entries(Path(sys.argv[1]))]))"
+        "print(json.dumps([[e.path, e.disposition, e.reason] for e in entries(sys.argv[1], Settings())]))"
     )
     folder = tmp_path / "documents"
     (folder / "closed").mkdir(parents=True)

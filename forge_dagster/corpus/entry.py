@@ -1,0 +1,46 @@
+"""One entry of a source: a document's bytes and where it lay, or why it has none."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+LARGEST = 256 << 20  # bytes of one document
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a source: its bytes if it is kept, else why not."""
+
+    path: str
+    disposition: str
+    reason: str
+    id: str | None = None
+    data: bytes | None = None
+    mtime_ns: int = 0
+
+
+def kept(path: str, data: bytes, mtime_ns: int = 0) -> Entry:
+    """A document that was read; its id is the SHA-256 of its bytes."""
+    return Entry(path, "kept", "", hashlib.sha256(data).hexdigest(), data, mtime_ns)
+
+
+def printable(path: str) -> str:
+    """A path whose bytes that are not UTF-8 are visible escapes; two paths never come out the same."""
+    return path.replace("\\", "\\\\").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def digest(entries: Iterable[Entry]) -> str:
+    """SHA-256 over path and content, or reason, of every entry in order."""
+    state = hashlib.sha256()
+    for entry in entries:
+        state.update(f"{entry.path}\0{entry.id or entry.reason}\n".encode())
+    return state.hexdigest()
+
+
+def listing_digest(listing: Iterable[Sequence[str | int]]) -> str:
+    """SHA-256 of a listing: what a source can tell of its documents without reading them."""
+    state = hashlib.sha256()
+    for row in listing:
+        state.update(json.dumps(row).encode() + b"\n")
+    return state.hexdigest()
