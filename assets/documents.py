@@ -12,9 +12,9 @@ from forge_dagster.declared import Declared
 from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
 from forge_dagster.provenance.build import External
 from forge_dagster.provenance.files import sha256_file
+from forge_dagster.source import PlacedSource
 
 SEED = 1  # of every choice among documents; a recipe's own seed decides its training alone
-CLEAN = CleanConfig(shortest=40)
 SPLIT = SplitConfig(seed=SEED, near_duplicate_jaccard=0.8, validation_share=0.05, test_share=0.03)
 BENCHMARK = BenchmarkConfig(seed=SEED, most_items=200)
 INSTRUCTIONS = InstructionsConfig(seed=SEED, held_out_share=0.1, most_rows=1500)
@@ -95,12 +95,16 @@ def _clean(name: str) -> Hop:
         asset="clean_documents",
         partition=name,
         module="forge_dagster.corpus.clean",
-        description="Each raw document parsed to normal text, or dropped by a rule, or quarantined.",
+        description="Each raw document as clean text, personal data and secrets replaced; or dropped, or quarantined.",
         group="documents",
         inputs={"raw_documents": f"raw_documents/{name}"},
-        config=lambda _: CLEAN,
+        config=lambda frozen: _cleaning(frozen.sources[name]),
         kinds=frozenset({"python", "parquet"}),
     )
+
+
+def _cleaning(placed: PlacedSource) -> CleanConfig:
+    return CleanConfig(cleaning=placed.source.cleaning, labels=placed.labels, rank=placed.source.rank)
 
 
 def _facts(frozen: Declared) -> dict[str, External]:

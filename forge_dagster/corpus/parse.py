@@ -11,24 +11,57 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from forge_dagster.corpus.parse_worker import FRAME, LARGEST_TEXT, message
+from pydantic import TypeAdapter
+
+from forge_dagster.corpus.containers import Member
+from forge_dagster.corpus.entry import LARGEST
+from forge_dagster.corpus.parse_worker import FRAME, message
 from forge_dagster.errors import ForgeError
 
 SECONDS = 120.0  # wall clock of one document; twice its processor time, for a busy machine
 START_SECONDS = 120.0
 PIECE = 1 << 16  # bytes a read or write, the size of a pipe
-LARGEST_HEAD = 1 << 16  # bytes
+LARGEST_HEAD = 1 << 24  # bytes
+LARGEST_BODY = LARGEST + LARGEST_HEAD  # bytes
+
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class Text:
-    """What came of one document: title and clean text, or the reason it has none."""
+class Answer:
+    """What came of one task: the head with what was found and the body, or the reason there is none."""
 
-    title: str
-    text: str
+    head: dict[str, Any]
+    body: bytes = b""
     error: str | None = None
+
+    def of(self, kind: type[Found]) -> Found | str:
+        """Head and text as a typed value, or the reason there is none; a process may answer anything."""
+        if self.error is not None:
+            return self.error
+        try:
+            return TypeAdapter(kind).validate_python({**self.head, "text": self.body.decode()})
+        except ValueError:
+            return "parser-crashed:no answer"
+
+    def members(self) -> list[Member]:
+        """Members of an opened container. Raises ValueError if there is no answer, or a false one."""
+        if self.error is not None:
+            raise ValueError(self.error)
+        at = self.head.get("listing")
+        if not isinstance(at, int) or not 0 <= at <= len(self.body):
+            raise ValueError("parser-crashed:no answer")
+        listing = TypeAdapter(list[tuple[str, int, str]]).validate_json(self.body[:at])
+        found = []
+        for path, size, reason in listing:
+            found.append(Member(path, self.body[at : at + size] if size >= 0 else None, reason))
+            at += max(0, size)
+        if at != len(self.body):
+            raise ValueError("parser-crashed:no answer")
+        return found
 
 
 class Worker:
@@ -38,24 +71,23 @@ class Worker:
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
 
-    def parse(self, data: bytes, format_: str) -> Text:
-        """Parse in the process; a crash or a timeout costs this document and a new process.
+    def ask(self, head: dict[str, Any], data: bytes) -> Answer:
+        """Do a task in the process; a crash or a timeout costs this document and a new process.
 
         Raises ForgeError if no process starts at all.
         """
         process = self._process or self._start()
         deadline = time.monotonic() + self._seconds
         try:
-            _write(process, message({"format": format_}, data), deadline)
-            head, body = _receive(process, deadline)
-            if isinstance(head.get("error"), str):
-                return Text("", "", head["error"])
-            return Text(str(head["title"]), body.decode("utf-8"))
+            _write(process, message(head, data), deadline)
+            found, body = _receive(process, deadline)
+            error = found.get("error")
+            return Answer({}, b"", error) if isinstance(error, str) else Answer(found, body)
         except TimeoutError:
             self.close()
-            return Text("", "", "timeout")
-        except (BrokenPipeError, EOFError, ValueError, KeyError):  # dead, or its answer is no answer
-            return Text("", "", f"parser-crashed:{self._post_mortem()}")
+            return Answer({}, b"", "timeout")
+        except (BrokenPipeError, EOFError, ValueError):  # dead, or its answer is no answer
+            return Answer({}, b"", f"parser-crashed:{self._post_mortem()}")
 
     def _start(self) -> "subprocess.Popen[bytes]":
         # A session of its own: Ctrl-C reaches the reader, which stops in order, and not the document in the making.
@@ -119,7 +151,7 @@ def _write(process: "subprocess.Popen[bytes]", data: bytes, deadline: float) -> 
 
 def _receive(process: "subprocess.Popen[bytes]", deadline: float) -> tuple[dict[str, Any], bytes]:
     head_size, body_size = FRAME.unpack(_read(process, FRAME.size, deadline))
-    if head_size > LARGEST_HEAD or body_size > LARGEST_TEXT:
+    if head_size > LARGEST_HEAD or body_size > LARGEST_BODY:
         raise ValueError(f"answer of {head_size} and {body_size} bytes")
     head = json.loads(_read(process, head_size, deadline))
     if not isinstance(head, dict):
@@ -158,14 +190,14 @@ class Parsers:
             self._idle.put(worker)
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="parser")
 
-    def submit(self, data: bytes, format_: str) -> Future[Text]:
-        """Parse soon; the future raises ForgeError alone."""
-        return self._threads.submit(self._parse, data, format_)
+    def submit(self, head: dict[str, Any], data: bytes) -> Future[Answer]:
+        """Do a task soon; the future raises ForgeError alone."""
+        return self._threads.submit(self._ask, head, data)
 
-    def _parse(self, data: bytes, format_: str) -> Text:
+    def _ask(self, head: dict[str, Any], data: bytes) -> Answer:
         worker = self._idle.get()
         try:
-            return worker.parse(data, format_)
+            return worker.ask(head, data)
         finally:
             self._idle.put(worker)
 

@@ -1,7 +1,7 @@
 """The parser process: limited in memory, time and size, cut off from the network; reads requests, writes answers.
 
-A message is a frame of two sizes, a JSON head and a body. Head of a request: {"format"}, body: the document. Head of
-an answer: {"title"} with the clean text as body, or {"error"}. A hostile document can only end this process.
+A message is a frame of two sizes, a JSON head and a body. The head of a request names its `task`, the body is the
+document; the head of an answer has what was found, or `error`. A hostile document can only end this process.
 """
 
 import ctypes
@@ -11,9 +11,13 @@ import struct
 import sys
 from typing import Any, BinaryIO
 
-from forge_dagster.corpus.formats import PARSERS
+from forge_dagster.corpus.containers import decompressed, members
+from forge_dagster.corpus.curate import curate
+from forge_dagster.corpus.formats import format_of, formats, sniffed_wrong
+from forge_dagster.corpus.language import load_model
 from forge_dagster.corpus.text import normalise
 from forge_dagster.errors import DataError
+from forge_dagster.source import Cleaning
 
 FRAME = struct.Struct("!IQ")  # bytes of head, bytes of body
 MEMORY = 3 << 30  # bytes of address space
@@ -46,21 +50,55 @@ def message(head: dict[str, Any], body: bytes = b"") -> bytes:
     return FRAME.pack(len(encoded), len(body)) + encoded + body
 
 
-def answer(data: bytes, format_: str) -> bytes:
-    """Parse one document; what a parser refuses is an answer too."""
+def parse(head: dict[str, Any], data: bytes) -> bytes:
+    """Title, time and clean text of a document, from its bytes and its `path`."""
+    data, path = decompressed(data, head["path"])
+    format_ = format_of(path)
+    assert format_ is not None
+    if sniffed_wrong(data, format_):
+        return message({"error": f"not-what-it-says:{format_}"})
+    document = formats()[format_].parse(data)
+    title = " ".join(normalise(document.title[: 2 * LONGEST_TITLE]).split())[:LONGEST_TITLE]
+    return message({"title": title, "time": document.time}, _bounded(normalise(document.text)))
+
+
+def expand(head: dict[str, Any], data: bytes) -> bytes:
+    """Members of a container: a listing as JSON, then their bytes one after the other."""
+    found = list(members(data, head["path"]))
+    listing = json.dumps([[each.path, -1 if each.data is None else len(each.data), each.reason] for each in found])
+    encoded = listing.encode()
+    return message({"listing": len(encoded)}, b"".join([encoded, *(each.data or b"" for each in found)]))
+
+
+def judge(head: dict[str, Any], text: bytes) -> bytes:
+    """The decision on one parsed document, from its text, `title`, `format` and the source's `cleaning`."""
+    cleaning = Cleaning.model_validate(head["cleaning"])
+    curated = curate(head["title"], text.decode(), head["format"], cleaning)
+    return message(curated.model_dump(mode="json", exclude={"text"}), _bounded(curated.text))
+
+
+TASKS = {"parse": parse, "expand": expand, "curate": judge}
+
+
+def _bounded(text: str) -> bytes:
+    encoded = text.encode("utf-8")
+    if len(encoded) > LARGEST_TEXT:
+        raise DataError("more text than a document has", rule=f"at most {LARGEST_TEXT >> 20} MiB")
+    return encoded
+
+
+def answer(head: dict[str, Any], data: bytes) -> bytes:
+    """Do the task that a request names; what it refuses is an answer too."""
     try:
-        title, text = PARSERS[format_](data)
-        encoded = normalise(text).encode("utf-8")
-        clean_title = " ".join(normalise(title[: 2 * LONGEST_TITLE]).split())[:LONGEST_TITLE]
+        return TASKS[head["task"]](head, data)
     except DataError as error:
         return message({"error": f"unparseable:{error.problem}"})
     except MemoryError:
         return message({"error": "out-of-memory"})
     except RecursionError:
         return message({"error": "nested-too-deep"})
-    if len(encoded) > LARGEST_TEXT:
-        return message({"error": "text-too-large"})
-    return message({"title": clean_title}, encoded)
+    except Exception as error:  # noqa: BLE001 - a library's own failure costs the document it failed on, and is counted
+        return message({"error": f"parser-failed:{type(error).__name__}"})
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -71,10 +109,11 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         head_size, body_size = FRAME.unpack(frame)
         head = json.loads(requests.read(head_size))
         limit_processor_time()
-        answers.write(answer(requests.read(body_size), head["format"]))
+        answers.write(answer(head, requests.read(body_size)))
         answers.flush()
 
 
 if __name__ == "__main__":
+    load_model()  # it is unpacked through a temporary file, and from here on there are none
     confine()
     serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,7 +1,7 @@
 """Raw documents: every entry of a source as it is, containers opened, with a disposition for each."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,10 @@ import pyarrow as pa
 from pydantic import Field
 
 from forge_dagster.corpus import kinds
+from forge_dagster.corpus.containers import INSIDE, container_of
 from forge_dagster.corpus.dispositions import DispositionWriter
-from forge_dagster.corpus.entry import Entry, digest
+from forge_dagster.corpus.entry import Entry, digest, kept, printable
+from forge_dagster.corpus.parse import Parsers
 from forge_dagster.corpus.rows import RowWriter
 from forge_dagster.corpus.suites import judge_raw_documents
 from forge_dagster.errors import InterruptedRun, SourceError
@@ -52,6 +54,28 @@ def snapshot_config(placed: PlacedSource) -> SnapshotConfig:
     return SnapshotConfig(source=source.name, kind=source.kind, settings=source.settings, location=placed.location)
 
 
+def _opened(entries: Iterable[Entry], parsers: Parsers) -> Iterator[Entry]:
+    """Entries, the members of each container in its place; a container that cannot be opened is quarantined."""
+    for entry in entries:
+        if entry.data is None or container_of(entry.path) is None:
+            yield entry
+            continue
+        answer = parsers.submit({"task": "expand", "path": entry.path}, entry.data).result()
+        try:
+            members = answer.members()
+        except ValueError as error:
+            yield Entry(entry.path, "quarantined", f"container:{answer.error or error}", entry.id)
+            continue
+        if not members:
+            yield Entry(entry.path, "dropped", "empty-container", entry.id)
+        for member in members:
+            path = f"{entry.path}{INSIDE}{printable(member.path)}"
+            if member.data is None:
+                yield Entry(path, "dropped", member.reason)
+            else:
+                yield kept(path, member.data, entry.mtime_ns)
+
+
 def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: StageContext) -> Report:
     """Write documents.parquet, dispositions.parquet and, beside the content, times.parquet.
 
@@ -61,9 +85,10 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
         RowWriter(out / "documents.parquet", DOCUMENTS) as documents,
         DispositionWriter(out / "dispositions.parquet") as dispositions,
         RowWriter(context.beside / "times.parquet", TIMES) as times,
+        Parsers(1) as parsers,
     ):
         size = 0
-        for entry in config.entries():
+        for entry in _opened(config.entries(), parsers):
             dispositions.note(entry.path, entry.id, entry.disposition, entry.reason)
             if entry.data is not None:
                 documents.add(

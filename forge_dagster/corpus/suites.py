@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from forge_dagster.corpus.dispositions import KINDS
 from forge_dagster.corpus.expectations import Rule, validate
-from forge_dagster.corpus.formats import PARSERS
+from forge_dagster.corpus.formats import formats
 from forge_dagster.corpus.parse_worker import LARGEST_TEXT
 from forge_dagster.stage import Finding
 
@@ -129,7 +129,9 @@ _ID = Rule("ids_are_sha256", "ExpectColumnValuesToMatchRegex", {"column": "id", 
 _LENGTH = {"column": "length", "min_value": 1, "max_value": LARGEST_TEXT}
 _TEXT = Rule("texts_are_not_empty", "ExpectColumnValuesToBeBetween", _LENGTH)
 _PATHS = Rule("paths_are_unique", "ExpectColumnValuesToBeUnique", {"column": "path"})
-_FORMATS = Rule("formats_are_known", "ExpectColumnValuesToBeInSet", {"column": "format", "value_set": sorted(PARSERS)})
+_FORMATS = Rule(
+    "formats_are_known", "ExpectColumnValuesToBeInSet", {"column": "format", "value_set": sorted(formats())}
+)
 _ADDS_UP = Rule("counts_reconcile", "ExpectColumnPairValuesToBeEqual", {"column_A": "kept", "column_B": "there"})
 _SIDED = Rule(
     "kept_documents_have_a_side", "ExpectColumnValuesToBeInSet", {"column": "split", "value_set": list(SIDES)}

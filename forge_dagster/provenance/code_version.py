@@ -40,6 +40,19 @@ def _imports(path: Path) -> frozenset[str]:
 
 
 @cache
+def _plugins(path: Path) -> list[str]:
+    """Modules of the packages a file imports as objects: folders of plugins, loaded by their file names."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
+            for name in (f"{node.module}.{alias.name}" for alias in node.names):
+                package = _own_module(name)
+                if package is not None and package.name == "__init__.py":
+                    found += [f"{name}.{plugin.stem}" for plugin in sorted(package.parent.glob("[!_]*.py"))]
+    return found
+
+
+@cache
 def closure(module: str) -> tuple[dict[str, Path], frozenset[str]]:
     """Own modules reachable from `module` by imports, and the third-party packages they import."""
     own: dict[str, Path] = {}
@@ -51,6 +64,7 @@ def closure(module: str) -> tuple[dict[str, Path], frozenset[str]]:
         if name in own or path is None:
             continue
         own[name] = path
+        todo += _plugins(path)
         for imported in _imports(path):
             top = imported.split(".")[0]
             if top == PACKAGE:

@@ -9,9 +9,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from forge_dagster.corpus import clean, snapshot, split
+from forge_dagster.source import Cleaning, Labels
 from forge_dagster.stage import FrozenModel, LocalContext, Stage, local_context
 
-CLEAN = clean.CleanConfig(shortest=40)
+LABELS = Labels(
+    owner="o",
+    licence="internal",
+    sensitivity="internal",
+    legal_basis="none",
+    permitted_use=("training",),
+    audience=("everyone",),
+    retention=None,
+)
+CLEAN = clean.CleanConfig(cleaning=Cleaning(), labels=LABELS, rank=0)
 SPLIT = split.SplitConfig(seed=1, near_duplicate_jaccard=0.7, validation_share=0.2, test_share=0.2)
 NOUNS = ("pump", "valve", "boiler", "gasket", "office", "ledger", "harbour", "engine", "turbine", "archive", "lamp")
 VERBS = ("cleans", "moves", "paints", "inspects", "weighs", "repairs", "measures", "opens", "counts", "replaces")
@@ -104,3 +114,9 @@ def rows_fixture() -> Callable[[Path], list[dict[str, Any]]]:
 def prose_fixture() -> Callable[..., str]:
     """English-like text by seed."""
     return prose
+
+
+@pytest.fixture(name="clean_config")
+def clean_config_fixture() -> clean.CleanConfig:
+    """Cleaning at its defaults."""
+    return CLEAN

@@ -8,10 +8,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from forge_dagster.corpus import parse
-from forge_dagster.corpus.parse import Parsers, Text, Worker
+from forge_dagster.corpus.parse import Parsers, Worker
+from forge_dagster.corpus.parsers.document import Document
 from forge_dagster.errors import ForgeError
 
-GOOD = (b"# Title\n\nSome text.\n", "md")
+GOOD = ({"task": "parse", "path": "a.md"}, b"# Title\n\nSome text.\n")
+
+
+def parsing(data: bytes, path: str) -> tuple[dict[str, str], bytes]:
+    return {"task": "parse", "path": path}, data
 
 
 @pytest.fixture
@@ -44,28 +49,33 @@ def hostile(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def test_documents_are_parsed_and_normalised(worker: Worker):
-    assert worker.parse(*GOOD) == Text("Title", "# Title\n\nSome text.\n")
-    assert worker.parse(b"A\xcc\x81\r\n\r\n\r\nb\xe2\x80\x8b", "txt") == Text("Á", "Á\n\nb\n")
+    assert worker.ask(*GOOD).of(Document) == Document("Title", "# Title\n\nSome text.\n")
+    assert worker.ask(*parsing(b"A\xcc\x81\r\n\r\n\r\nb\xe2\x80\x8b", "a.txt")).of(Document) == Document(
+        "Á", "Á\n\nb\n"
+    )
     large = "word " * 500_000
-    assert len(worker.parse(large.encode(), "txt").text) == len(large)
+    assert len(worker.ask(*parsing(large.encode(), "a.txt")).body) == len(large)
 
 
 def test_what_a_parser_refuses_keeps_the_process(worker: Worker):
-    worker.parse(*GOOD)
+    worker.ask(*GOOD)
     process = worker._process
-    assert worker.parse(bytes(100), "txt").error == "unparseable:control characters throughout"
-    assert str(worker.parse(b"%PDF-1.4", "pdf").error).startswith("unparseable:not a readable PDF")
-    assert worker.parse(b"<p>" + b"<i>" * 2000 + b"x", "html").error == "unparseable:elements nested deeper than 300"
-    assert worker.parse(*GOOD).error is None
+    assert worker.ask(*parsing(bytes(100), "a.txt")).error == "unparseable:control characters throughout"
+    assert str(worker.ask(*parsing(b"%PDF-1.4", "a.pdf")).error).startswith("unparseable:not a readable PDF")
+    assert (
+        worker.ask(*parsing(b"<p>" + b"<i>" * 2000 + b"x", "a.html")).error
+        == "unparseable:elements nested deeper than 300"
+    )
+    assert worker.ask(*GOOD).error is None
     assert worker._process is process
 
 
 def test_a_process_that_dies_costs_one_document(worker: Worker):
-    worker.parse(*GOOD)
+    worker.ask(*GOOD)
     assert worker._process is not None
     os.kill(worker._process.pid, signal.SIGSEGV)
-    assert worker.parse(*GOOD).error == "parser-crashed:SIGSEGV"
-    assert worker.parse(*GOOD).error is None
+    assert worker.ask(*GOOD).error == "parser-crashed:SIGSEGV"
+    assert worker.ask(*GOOD).error is None
 
 
 @pytest.mark.parametrize(
@@ -75,14 +85,14 @@ def test_a_process_that_dies_costs_one_document(worker: Worker):
         ("hear(); say(b'nonsense that is no frame at all')", "parser-crashed:exit 0"),
         ("hear(); say(FRAME.pack(10, 1 << 60))", "parser-crashed:exit 0"),
         ("hear(); say(message([1, 2]))", "parser-crashed:exit 0"),
-        ("hear(); say(message({}))", "parser-crashed:exit 0"),
-        ("hear(); say(message({'title': 'x'}, b'\\xff'))", "parser-crashed:exit 0"),
+        ("hear(); say(message({}))", "parser-crashed:no answer"),
+        ("hear(); say(message({'title': 'x'}, b'\\xff'))", "parser-crashed:no answer"),
         ("hear(); say(message({'title': 'x'}, b'cut')[:-1])", "parser-crashed:exit 0"),
     ],
 )
 def test_an_answer_that_is_none_is_a_crash(hostile: Callable, worker: Worker, code: str, error: str):
     hostile(code)
-    assert worker.parse(*GOOD).error == error
+    assert worker.ask(*GOOD).of(Document) == error
 
 
 @pytest.mark.parametrize("code", ["hear(); import time; time.sleep(60)", "import time; time.sleep(60)"])
@@ -91,7 +101,7 @@ def test_a_process_that_hangs_is_ended_by_the_clock(hostile: Callable, code: str
     hostile(code)
     worker = Worker(seconds=0.3)
     start = time.monotonic()
-    assert worker.parse(b"x" * 1_000_000, "txt").error == "timeout"
+    assert worker.ask(*parsing(b"x" * 1_000_000, "a.txt")).error == "timeout"
     assert time.monotonic() - start < 20
     assert worker._process is None
 
@@ -106,7 +116,7 @@ def test_a_process_that_never_starts_is_an_error_and_no_quarantine(monkeypatch: 
 
 
 def test_limits_hold_inside_the_process(worker: Worker):
-    worker.parse(*GOOD)
+    worker.ask(*GOOD)
     assert worker._process is not None
     with open(f"/proc/{worker._process.pid}/limits") as file:
         limits = {line[:25].strip(): line[25:].split() for line in file}
@@ -117,8 +127,8 @@ def test_limits_hold_inside_the_process(worker: Worker):
 
 def test_a_pool_parses_in_parallel_and_leaves_no_process():
     with Parsers(2) as parsers:
-        futures = [parsers.submit(f"text {number}".encode(), "txt") for number in range(40)]
-        texts = [future.result().text for future in futures]
+        futures = [parsers.submit(*parsing(f"text {number}".encode(), "a.txt")) for number in range(40)]
+        texts = [future.result().body.decode() for future in futures]
         pids = [worker._process.pid for worker in parsers._workers if worker._process]
     assert texts == [f"text {number}\n" for number in range(40)]
     assert len(pids) == 2

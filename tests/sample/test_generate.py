@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from forge_dagster.corpus.formats import PARSERS
+from forge_dagster.corpus.formats import format_of, formats
 from forge_dagster.errors import UserError
 from forge_dagster.sample.generate import MOST_DOCUMENTS, SampleReport, generate, units
 from forge_dagster.sample.library import write
@@ -21,7 +21,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
 
 
 def _text(path: Path) -> str:
-    return " ".join(PARSERS[path.suffix[1:]](path.read_bytes())[1].split())
+    return " ".join(formats()[str(format_of(path.name))].parse(path.read_bytes()).text.split())
 
 
 def test_the_repository_holds_what_the_generator_writes(sample):

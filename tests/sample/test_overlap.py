@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from forge_dagster.corpus.formats import PARSERS
+from forge_dagster.corpus.formats import format_of, formats
 from forge_dagster.sample.overlap import SUBJECT, grams, shared, words
 from forge_dagster.sample.prose import sentences
 from forge_dagster.sample.wordings import fill, frames, kinds
@@ -41,7 +41,7 @@ def test_no_held_out_prompt_shares_five_words_with_a_document(sample):
     subjects = sorted({fact["subject"] for fact in sample.facts})
     held_out = [text for fact in sample.facts for text in (fact["unseen"], fact["question"])]
     documents = [
-        PARSERS[path.suffix[1:]](path.read_bytes())[1]
+        formats()[str(format_of(path.name))].parse(path.read_bytes()).text
         for path in sorted((sample.folder / "documents").rglob("*"))
         if path.is_file()
     ]

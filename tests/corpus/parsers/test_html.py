@@ -2,23 +2,23 @@
 
 import pytest
 
-from forge_dagster.corpus.html import DEEPEST, parse_html
+from forge_dagster.corpus.parsers.html import DEEPEST, parse
 from forge_dagster.corpus.text import normalise
 from forge_dagster.errors import DataError
 
 
 def text(html: str) -> str:
-    return normalise(parse_html(html.encode())[1])
+    return normalise(parse(html.encode()).text)
 
 
 def test_title_headings_lists_and_tables_keep_their_form():
-    title, body = parse_html(
+    document = parse(
         b"<!DOCTYPE html><html><head><title>The\n  pump</title></head><body><h1>Pump <a class=headerlink>#</a></h1>"
         b"<p>It\n pumps.<br>Always.</p><ul><li><p>One</p></li><li>Two <b>bold</b></li></ul>"
         b"<table><tr><th>Key</th><th>Value</th></tr><tr><td>Port</td><td>80</td></tr></table></body></html>"
     )
-    assert title == "The pump"
-    assert normalise(body) == (
+    assert document.title == "The pump"
+    assert normalise(document.text) == (
         "# Pump\n\nIt pumps.\nAlways.\n\n- One\n\n- Two bold\n\nKey | Value\n--- | ---\nPort | 80\n"
     )
 
@@ -57,7 +57,7 @@ def test_code_keeps_its_indentation_and_text_does_not():
 
 def test_the_declared_encoding_is_used():
     page = '<html><head><meta charset="iso-8859-2"></head><body><p>Příliš žluťoučký kůň</p></body></html>'
-    assert "Příliš žluťoučký kůň" in parse_html(page.encode("iso-8859-2"))[1]
+    assert "Příliš žluťoučký kůň" in parse(page.encode("iso-8859-2")).text
 
 
 @pytest.mark.parametrize("empty", ["", "<", "<html></html>", "<frameset></frameset>", "\n"])
@@ -67,4 +67,4 @@ def test_a_page_without_text_gives_none(empty: str):
 
 def test_a_page_nested_beyond_reason_is_refused():
     with pytest.raises(DataError, match="nested deeper"):
-        parse_html(b"<div>" * (DEEPEST + 50) + b"x")
+        parse(b"<div>" * (DEEPEST + 50) + b"x")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from forge_dagster.corpus.pdf import join_hyphenated, parse_pdf, without_furniture
+from forge_dagster.corpus.parsers.pdf import join_hyphenated, parse, without_furniture
 from forge_dagster.errors import DataError
 
 
@@ -35,15 +35,15 @@ def make_pdf(pages: list[list[str]], title: str = "") -> bytes:
 
 
 def test_pages_and_title_are_read():
-    title, text = parse_pdf(make_pdf([["The pump runs.", "It is red."], ["Second page."]], title="The pump"))
-    assert title == "The pump"
-    assert text == "The pump runs.\nIt is red.\n\nSecond page."
+    document = parse(make_pdf([["The pump runs.", "It is red."], ["Second page."]], title="The pump"))
+    assert document.title == "The pump"
+    assert document.text == "The pump runs.\nIt is red.\n\nSecond page."
 
 
 @pytest.mark.parametrize("data", [b"%PDF-1.4\n", b"%PDF-1.4 junk" * 99, make_pdf([["x"]])[:80]])
 def test_a_damaged_file_is_refused(data: bytes):
     with pytest.raises(DataError, match="not a readable PDF"):
-        parse_pdf(data)
+        parse(data)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from forge_dagster.corpus.parsers.document import Document
 from forge_dagster.corpus.text import decode
 from forge_dagster.errors import DataError
 
@@ -22,28 +23,43 @@ BLOCKS = frozenset({
 SPACED = frozenset({"p", "pre", "table", "ul", "ol", "dl", "h1", "h2", "h3", "h4", "h5", "h6"})
 HEADING = re.compile(r"h([1-6])")
 SPACES = re.compile(r"[ \t\u00a0\r\n\f]+")
+EXTENSIONS = ("html", "htm", "xhtml")
+DATES = (
+    "meta[property='article:modified_time'],meta[name='last-modified'],meta[name='dcterms.modified'],meta[name=date],"
+    "meta[property='article:published_time'],time[datetime]"
+)
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 DECLARED = re.compile(rb"""charset\s*=\s*["']?\s*([\w:.-]+)""", re.IGNORECASE)
 DECLARED_WITHIN = 2048  # bytes; HTML asks for 1024
 DEEPEST = 300  # nested elements beyond which a page is hostile, not written
 
 
-def parse_html(data: bytes) -> tuple[str, str]:
-    """Title and text of a page. Raises DataError if it is no text or is nested deeper than DEEPEST."""
+def parse(data: bytes) -> Document:
+    """Title, text and stated date of a page. Raises DataError if it is no text or is nested deeper than DEEPEST."""
     from selectolax.lexbor import LexborHTMLParser
 
     declared = DECLARED.search(data[:DECLARED_WITHIN])
     tree = LexborHTMLParser(decode(data, declared[1].decode("ascii") if declared else None))
     title = tree.css_first("head > title")
     name = SPACES.sub(" ", title.text()).strip() if title else ""
+    time = _stated_date(tree)
     for node in tree.css(FURNITURE):
         node.decompose()
     articles = tree.css("article")
     body = tree.css_first("main, [role=main]") or (articles[0] if len(articles) == 1 else tree.body)
     if body is None:
-        return name, ""
+        return Document(name, "")
     page = _Page()
     page.render(body, preformatted=False, depth=0)
-    return name, "".join(page.pieces)
+    return Document(name, "".join(page.pieces), time)
+
+
+def _stated_date(tree: Any) -> str | None:
+    """Date of the last change that the page's metadata states."""
+    for node in tree.css(DATES):
+        if found := DATE.match(node.attributes.get("content") or node.attributes.get("datetime") or ""):
+            return found[0]
+    return None
 
 
 class _Page:

@@ -4,8 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from forge_dagster.corpus.parsers.document import Document
 from forge_dagster.errors import DataError
 
+EXTENSIONS = ("pdf",)
+MAGIC = (b"%PDF-",)
+DATE = re.compile(r"D:(\d{4})(\d{2})(\d{2})")
 LINE_END_HYPHEN = re.compile(r"(?<![^\W\d_])([^\W\d_]+)([\u00ad\u0002\ufffe-])\n([^\W\d_]+)")
 WORDS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 DIGITS = re.compile(r"\d+")
@@ -14,20 +18,22 @@ REPEATED = 0.3  # share of pages from which a line at the edge is furniture; hea
 FEWEST_PAGES = 4  # below this nothing counts as repeated
 
 
-def parse_pdf(data: bytes) -> tuple[str, str]:
-    """Title and text of a PDF. Raises DataError if it is damaged or encrypted."""
+def parse(data: bytes) -> Document:
+    """Title, text and date of the last change of a PDF. Raises DataError if it is damaged or encrypted."""
     import pypdfium2
 
     try:
         document = pypdfium2.PdfDocument(data)
         try:
             title = document.get_metadata_value("Title").strip()
+            changed = DATE.match(document.get_metadata_value("ModDate") or document.get_metadata_value("CreationDate"))
             pages = list(_pages(document))
         finally:
             document.close()
     except pypdfium2.PdfiumError as error:
         raise DataError(f"not a readable PDF: {error}", rule="an intact, unencrypted PDF") from error
-    return title, join_hyphenated("\n\n".join(without_furniture(pages)))
+    text = join_hyphenated("\n\n".join(without_furniture(pages)))
+    return Document(title, text, "-".join(changed.groups()) if changed else None)
 
 
 def _pages(document: object) -> Iterator[str]:

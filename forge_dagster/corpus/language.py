@@ -1,0 +1,33 @@
+"""Language of a text, by n-grams of its letters (py3langid, Lui and Baldwin 2012); code and tables have none."""
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
+NONE = "zxx"  # ISO 639-2: no linguistic content
+FEWEST_LETTERS = 40
+SAMPLED = 20_000  # characters, from the middle of a longer text, where no title page or index stands
+NOT_PROSE = re.compile(r"https?://\S+|\S+@\S+|[`|{}<>_=;/\\#*\[\]()$%^&+~]|\d+")
+CODE_FORMATS = ("code", "records", "table")
+
+
+@cache
+def load_model() -> "LanguageIdentifier":
+    """The identifier; loading takes half a second."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+def language_of(text: str, format_: str) -> str:
+    """ISO 639-1 code of the main language, or `zxx` if the text has too few words to have one."""
+    if format_ in CODE_FORMATS:
+        return NONE
+    start = max(0, (len(text) - SAMPLED) // 2)
+    prose = NOT_PROSE.sub(" ", text[start : start + SAMPLED])
+    if sum(map(str.isalpha, prose)) < FEWEST_LETTERS:
+        return NONE
+    return str(load_model().classify(prose.lower())[0])

@@ -1,0 +1,121 @@
+"""Quality and repetition of a text (Rae et al. 2021, Gopher, appendix A.1.1), with limits for internal prose.
+
+The limits of web corpora throw most internal documents away: short pages, tables, option lists, command listings.
+These catch what no reader wants: repeated junk, encoded blobs, garbled text.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+WORD = re.compile(r"\S+")
+LETTERS = re.compile(r"[^\W\d_]")
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]"
+)  # scripts without spaces between words
+MEASURED = 200_000  # characters from the head of a text; the rest of a longer one is like it
+SHORTEST_GRAM = 5  # words of the grams whose repetition is measured
+UNSPACED_TEXT = 0.2  # share of such characters from which words cannot be counted
+FEWEST_WORDS = 20  # below this shares mean nothing
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Measures of one text; shares are of words, lines or characters, 0 to 1."""
+
+    words: int
+    word_length: float
+    alphabetic_words: float
+    """Share of words with a letter."""
+    longest_word: int
+    repeated_lines: float
+    """Share of characters in lines that came before; lines without a letter do not count."""
+    top_gram: float
+    """Share of characters in the most frequent word 3-gram."""
+    repeated_grams: float
+    """Share of words inside a 5-gram that came before."""
+    unspaced: float
+    """Share of characters of scripts that put no spaces between words."""
+    replacement_characters: float
+    spaced_letters: float
+    """Share of words that are one letter: text torn apart by a scan."""
+
+
+def measure(text: str) -> Quality:
+    """Measure a text, or its first MEASURED characters."""
+    sample = text[:MEASURED]
+    words = WORD.findall(sample)
+    count = max(1, len(words))
+    characters = max(1, sum(map(len, words)))
+    return Quality(
+        words=len(words),
+        word_length=characters / count,
+        alphabetic_words=sum(1 for word in words if LETTERS.search(word)) / count,
+        longest_word=max(map(len, words), default=0),
+        repeated_lines=_repeated_lines(sample),
+        top_gram=_top_gram(words, characters),
+        repeated_grams=_repeated_grams(words),
+        unspaced=len(UNSPACED.findall(sample)) / max(1, len(sample)),
+        replacement_characters=sample.count("\ufffd") / max(1, len(sample)),
+        spaced_letters=sum(1 for word in words if len(word) == 1 and word.isalpha()) / count,
+    )
+
+
+def _repeated_lines(text: str) -> float:
+    seen: set[str] = set()
+    total = repeated = 0
+    for line in text.split("\n"):
+        stripped = line.strip()
+        if LETTERS.search(stripped):
+            total += len(stripped)
+            if stripped in seen:
+                repeated += len(stripped)
+            seen.add(stripped)
+    return repeated / max(1, total)
+
+
+def _top_gram(words: list[str], characters: int) -> float:
+    grams = Counter(gram for gram in zip(words, words[1:], words[2:], strict=False) if LETTERS.search("".join(gram)))
+    if not grams:
+        return 0.0
+    gram, times = grams.most_common(1)[0]
+    return sum(map(len, gram)) * times / characters if times > 2 else 0.0
+
+
+def _repeated_grams(words: list[str]) -> float:
+    """Repetition as Gopher's duplicate n-grams, at its shortest n, which contains the longer ones."""
+    seen: set[tuple[str, ...]] = set()
+    inside = end = 0
+    for start in range(len(words) - SHORTEST_GRAM + 1):
+        gram = tuple(words[start : start + SHORTEST_GRAM])
+        if gram in seen:
+            inside += start + SHORTEST_GRAM - max(end, start)
+            end = start + SHORTEST_GRAM
+        else:
+            seen.add(gram)
+    return inside / max(1, len(words))
+
+
+def _is_mostly_one_word(quality: Quality) -> bool:
+    return quality.longest_word > max(1000, 0.3 * quality.words * quality.word_length)
+
+
+def broken_rule(quality: Quality) -> str | None:
+    """Name of the first rule that a text breaks, if any."""
+    if quality.replacement_characters > 0.02:
+        return "undecodable"
+    if quality.unspaced < UNSPACED_TEXT and (quality.word_length > 40 or _is_mostly_one_word(quality)):
+        return "encoded-blob"
+    if quality.words < FEWEST_WORDS:
+        return None
+    if quality.alphabetic_words < 0.25:
+        return "few-words"
+    if quality.spaced_letters > 0.45:
+        return "torn-letters"
+    if quality.repeated_lines > 0.7:
+        return "repeated-lines"
+    if quality.top_gram > 0.3:
+        return "repeated-phrase"
+    if quality.repeated_grams > 0.85:
+        return "repeated-text"
+    return None

@@ -1,0 +1,39 @@
+"""Personal data and secrets replaced by typed placeholders; what was there is never written down."""
+
+from forge_dagster.corpus import pii, secrets
+from forge_dagster.stage import FrozenModel
+
+
+class Span(FrozenModel):
+    """What was replaced: kind, and start and end in the text before, in characters."""
+
+    kind: str
+    start: int
+    end: int
+
+
+def find(text: str, *, pii_too: bool = True, secrets_too: bool = True) -> list[Span]:
+    """Spans in order, none overlapping: secrets before personal data, then the longer one."""
+    found = [(0, -(end - start), start, end, kind) for kind, start, end in secrets.spans(text)] if secrets_too else []
+    if pii_too:
+        found += [(1, -(end - start), start, end, kind) for kind, start, end in pii.spans(text)]
+    taken: list[Span] = []
+    for _, _, start, end, kind in sorted(found):
+        if all(end <= span.start or start >= span.end for span in taken):
+            taken.append(Span(kind=kind, start=start, end=end))
+    return sorted(taken, key=lambda span: span.start)
+
+
+def placeholder(kind: str) -> str:
+    """What stands in a value's place; secrets of every kind are one."""
+    return f"[{kind}]" if kind.isupper() else "[SECRET]"
+
+
+def redact(text: str, *, pii: bool = True, secrets: bool = True) -> tuple[str, list[Span]]:
+    """The text with placeholders, and what they replace."""
+    spans = find(text, pii_too=pii, secrets_too=secrets)
+    pieces, at = [], 0
+    for span in spans:
+        pieces += [text[at : span.start], placeholder(span.kind)]
+        at = span.end
+    return "".join([*pieces, text[at:]]), spans
