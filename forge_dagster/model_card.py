@@ -61,6 +61,10 @@ def model_card(
             "",
             f"{data['documents']:,} documents: "
             + ", ".join(f"{count:,} from {name}" for name, count in data["documents_by_source"].items())
+            + ". Licences: "
+            + ", ".join(f"{name} ({count:,})" for name, count in data["documents_by_licence"].items())
+            + ". Sensitivity: "
+            + ", ".join(f"{name} ({count:,})" for name, count in data["documents_by_sensitivity"].items())
             + ".",
             "",
             "## Scores",

@@ -64,6 +64,7 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
             mend="train longer or on more documents, or change `gates` in the recipe",
             findings=[finding.model_dump(mode="json") for finding in _findings(True, failed)],
         )
+    _is_licensed(inputs["corpus"])
     _is_whole(inputs["checkpoint"], inputs["tokenizer"])
     _is_what_was_scored(inputs["checkpoint"], inputs["scorecard"] / "scorecard.json", expected[-1])
     context.progress(1, 3, "copying weights")
@@ -89,6 +90,17 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
         counts={"files": len(files) + 1, "gates": len(verdicts), "documents": data["documents"]},
         metrics={verdict.metric: last[verdict.metric].value for verdict in verdicts},
     )
+
+
+def _is_licensed(corpus: Path) -> None:
+    table = pq.read_table(corpus / "train.parquet", columns=["source", "licence"]).to_pylist()
+    unknown = sorted({row["source"] for row in table if row["licence"] == "unknown"})
+    if unknown:
+        raise VerdictError(
+            f"the licence of source {', '.join(unknown)} is unknown",
+            rule="a model is released when the terms of every document it was trained on are known",
+            mend="set `licence` in the source's file, or run with --licence, e.g. --licence internal",
+        )
 
 
 def _is_whole(checkpoint: Path, tokenizer: Path) -> None:
@@ -126,9 +138,9 @@ def _is_what_was_scored(checkpoint: Path, scorecard: Path, stage: str) -> None:
 
 
 def _data_summary(corpus: Path) -> dict[str, Any]:
-    table = pq.read_table(corpus / "train.parquet", columns=["id", "source"])
-    by_source = Counter(table["source"].to_pylist())
-    return {"documents": table.num_rows, "documents_by_source": dict(sorted(by_source.items()))}
+    table = pq.read_table(corpus / "train.parquet", columns=["source", "licence", "sensitivity"])
+    counted = {name: dict(sorted(Counter(table[name].to_pylist()).items())) for name in table.column_names}
+    return {"documents": table.num_rows, **{f"documents_by_{name}": by for name, by in counted.items()}}
 
 
 def _findings(whole: bool, failed: list[Verdict]) -> list[Finding]:

@@ -63,9 +63,14 @@ def inputs(tmp_path: Path) -> dict[str, Path]:
         )
     for name in TOKENIZER_FILES:
         (folders["tokenizer"] / name).write_bytes(name.encode())
-    rows = [{"id": str(number), "source": ("plant", "office")[number % 2]} for number in range(5)]
-    pq.write_table(pa.Table.from_pylist(rows), folders["corpus"] / "train.parquet")
+    write_corpus(folders["corpus"])
     return folders
+
+
+def write_corpus(folder: Path, licence: str = "internal") -> None:
+    labels = {"licence": licence, "sensitivity": "public"}
+    rows = [{"id": str(number), "source": ("plant", "office")[number % 2], **labels} for number in range(5)]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "train.parquet")
 
 
 def run(inputs: dict[str, Path], tmp_path: Path, body: Any, recipe: Recipe = RECIPE) -> Path:
@@ -92,7 +97,12 @@ def test_a_release_holds_what_it_names(inputs: dict[str, Path], tmp_path: Path):
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
     assert Recipe.model_validate(manifest["recipe"]) == RECIPE
     assert all(gate["passed"] for gate in manifest["gates"])
-    assert manifest["data"] == {"documents": 5, "documents_by_source": {"office": 2, "plant": 3}}
+    assert manifest["data"] == {
+        "documents": 5,
+        "documents_by_source": {"office": 2, "plant": 3},
+        "documents_by_licence": {"internal": 5},
+        "documents_by_sensitivity": {"public": 5},
+    }
     assert all(finding.passed for finding in release.check(out))
 
 
@@ -152,6 +162,13 @@ def test_gates_are_those_of_the_recipe(inputs: dict[str, Path], tmp_path: Path):
 def test_what_is_no_scorecard_of_this_recipe_is_refused(inputs: dict[str, Path], tmp_path: Path, body: Any):
     with pytest.raises(VerdictError):
         run(inputs, tmp_path, body)
+
+
+def test_documents_of_unknown_licence_are_never_released(inputs: dict[str, Path], tmp_path: Path):
+    write_corpus(inputs["corpus"], licence="unknown")
+    with pytest.raises(VerdictError, match="licence of source office, plant is unknown") as refusal:
+        run(inputs, tmp_path, GOOD)
+    assert "--licence" in refusal.value.mend
 
 
 def test_no_scorecard_is_refused(inputs: dict[str, Path], tmp_path: Path):

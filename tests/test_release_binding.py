@@ -70,7 +70,8 @@ def inputs(tmp_path: Path) -> Inputs:
     for name in ("config.json", "generation_config.json"):
         (found["checkpoint"] / name).write_text("{}")
     (found["checkpoint"] / "model.safetensors").write_bytes(SAFETENSORS)
-    rows = [{"id": str(number), "source": "handbook"} for number in range(3)]
+    labels = {"source": "handbook", "licence": "internal", "sensitivity": "public"}
+    rows = [{"id": str(number), **labels} for number in range(3)]
     pq.write_table(pa.Table.from_pylist(rows), found["corpus"] / "train.parquet")
     write_scorecard(found, scores(0.9, 1.5))
     return found

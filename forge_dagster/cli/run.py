@@ -29,6 +29,10 @@ def command(
         Path | None,
         typer.Option(help="A folder of documents to learn from as it is, or a folder of source files (*.yaml)."),
     ] = None,
+    licence: Annotated[
+        str,
+        typer.Option(help="Licence of a folder given with --sources: SPDX, or `internal`. Unknown is never released."),
+    ] = "unknown",
     force: Annotated[bool, typer.Option(help="Make the artifacts again even where they stand.")] = False,
     json: Json = False,
 ) -> None:
@@ -36,10 +40,10 @@ def command(
 
     Stopping it, by Ctrl-C or by force, loses nothing that was made; the same command goes on from there.
 
-    Examples: `forge run`; `forge run --recipe tiny-dense`; `forge run --sources ~/handbooks --recipe tiny-dense`.
+    Examples: `forge run`; `forge run --recipe tiny-dense`; `forge run --sources ~/handbooks --licence internal`.
     """
     if sources is not None:
-        use_folder(sources)
+        use_folder(sources, licence)
     declared = load_declared()
     hops = all_hops(declared)
     unknown = [name for name in recipe or [] if name not in declared.recipes]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forge_dagster.corpus.clean import DOCUMENTS
 from forge_dagster.corpus.decontaminate import benchmark_grams, contaminated_by
 from forge_dagster.corpus.dispositions import DispositionWriter
 from forge_dagster.corpus.rows import RowWriter
@@ -16,7 +17,13 @@ from forge_dagster.corpus.suites import judge_corpus
 from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import NoConfig, Report, Stage, StageContext
 
-TEXTS = pa.schema([(name, pa.string()) for name in ("id", "source", "path", "title", "text")])
+LABELS = ("owner", "licence", "sensitivity", "legal_basis", "retention", "permitted_use", "audience")
+TEXTS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("id", "source", "path", "title", "text", "language", "time")),
+        *(DOCUMENTS.field(name) for name in LABELS),
+    ]
+)
 
 
 def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageContext) -> Report:
@@ -33,11 +40,13 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
             if side is None:
                 continue
             task = contaminated_by(document["text"], forbidden) if side == "train" else None
-            if task:
+            if "training" not in (document.get("permitted_use") or ("training",)) and side == "train":
+                dispositions.note(document["path"], document["id"], "dropped", "use-not-permitted")
+            elif task:
                 dispositions.note(document["path"], document["id"], "dropped", f"contaminated:{task}")
             else:
                 dispositions.note(document["path"], document["id"], "kept")
-                texts[side].add({name: document[name] for name in TEXTS.names}, size=len(document["text"]))
+                texts[side].add({name: document.get(name) for name in TEXTS.names}, size=len(document["text"]))
                 sizes[side] += len(document["text"].encode())
             context.progress(dispositions.rows, len(side_of), "documents")
             if context.cancelled():

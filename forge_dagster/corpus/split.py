@@ -13,6 +13,7 @@ from pydantic import Field
 from forge_dagster.corpus.dispositions import Tally
 from forge_dagster.corpus.duplicates import clusters
 from forge_dagster.corpus.suites import judge_split
+from forge_dagster.corpus.versions import newer_first, superseded
 from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
 
@@ -62,6 +63,28 @@ def sides(names: Sequence[str], config: SplitConfig) -> dict[str, str]:
     return result
 
 
+def joined(labels: Sequence[int], older: Mapping[int, int]) -> list[int]:
+    """Cluster labels with each older version in the cluster of its newest."""
+    into: dict[int, int] = {}
+
+    def find(label: int) -> int:
+        while label in into:
+            label = into[label]
+        return label
+
+    for index, newest in older.items():
+        first, second = find(labels[index]), find(labels[newest])
+        if first != second:
+            into[first] = second
+    return [find(label) for label in labels]
+
+
+def _reason(row: Mapping[str, Any], chosen: Mapping[str, Any], is_older: bool) -> str:
+    if row["text"] == chosen["text"]:
+        return "exact-duplicate"
+    return "superseded" if is_older else "near-duplicate"
+
+
 def run(inputs: Mapping[str, Path], config: SplitConfig, out: Path, context: StageContext) -> Report:
     """Write split.parquet, one row a clean document. Raises DataError if too few different documents are left."""
     rows = clean_rows(inputs)
@@ -72,6 +95,8 @@ def run(inputs: Mapping[str, Path], config: SplitConfig, out: Path, context: Sta
             raise InterruptedRun("splitting the documents stopped", mend="run the same command again")
 
     labels = clusters([row["text"] for row in rows], threshold=config.near_duplicate_jaccard, progress=progress)
+    older = superseded(rows)
+    labels = joined(labels, older)
     members: dict[int, list[int]] = {}
     for index, label in enumerate(labels):
         members.setdefault(label, []).append(index)
@@ -81,17 +106,13 @@ def run(inputs: Mapping[str, Path], config: SplitConfig, out: Path, context: Sta
             rule=f"at least {FEWEST} different ones are needed to hold some out",
             mend="add documents; dispositions.parquet of clean_documents says what became of each file",
         )
-    # The longest says most; the path decides between equals, so that the choice never wavers.
-    kept = {
-        label: min(group, key=lambda index: (-len(rows[index]["text"]), rows[index]["source"], rows[index]["path"]))
-        for label, group in members.items()
-    }
+    kept = {label: min(group, key=lambda index: newer_first(rows[index])) for label, group in members.items()}
     side_of = sides([rows[index]["id"] for index in kept.values()], config)
     result, tally = [], Tally()
     for index, row in enumerate(rows):
         chosen = rows[kept[labels[index]]]
         is_kept = chosen is row
-        reason = "" if is_kept else "exact-duplicate" if row["text"] == chosen["text"] else "near-duplicate"
+        reason = "" if is_kept else _reason(row, chosen, index in older)
         result.append(
             {
                 "id": row["id"],

@@ -89,7 +89,7 @@ def test_the_rows_load_through_datasets(hop: Callable, inputs: dict[str, Path], 
     loaded = datasets.load_dataset("parquet", data_files=files, cache_dir=str(tmp_path / "cache"))
     for side, file in files.items():
         assert loaded[side].num_rows == pq.read_metadata(file).num_rows
-        assert loaded[side].column_names == ["id", "source", "path", "title", "text"]
+        assert loaded[side].column_names == corpus.TEXTS.names
 
 
 def test_a_corpus_without_training_text_is_refused(
