@@ -10,6 +10,7 @@ from forge_dagster.corpus.snapshot import snapshot_config
 from forge_dagster.corpus.split import SplitConfig
 from forge_dagster.declared import Declared
 from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
+from forge_dagster.home import home
 from forge_dagster.provenance.build import External
 from forge_dagster.provenance.files import sha256_file
 from forge_dagster.source import PlacedSource
@@ -76,7 +77,8 @@ def document_hops(declared: Declared) -> list[Hop]:
 def _raw(name: str) -> Hop:
     def documents(frozen: Declared) -> dict[str, External]:
         place = snapshot_config(frozen.sources[name])
-        return {"documents": External(what=place.location, measure=place.content_digest)}
+        measure = partial(place.content_digest, home().cache / "raw_documents" / name)
+        return {"documents": External(what=place.location, measure=measure)}
 
     return Hop(
         asset="raw_documents",

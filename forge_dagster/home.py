@@ -26,6 +26,10 @@ class Home:
         return self.root / "work"
 
     @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @property
     def verdicts(self) -> Path:
         return self.root / "verdicts"
 

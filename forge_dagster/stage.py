@@ -33,6 +33,10 @@ class StageContext(Protocol):
         """Locked folder of this fingerprint that survives a crash; mid-run checkpoints live here."""
 
     @property
+    def cache(self) -> Path:
+        """Folder of this artifact key that outlives its versions: rows by key of their content; may be lost."""
+
+    @property
     def beside(self) -> Path:
         """Folder kept beside the content and outside its digest: times, plots, logs."""
 
@@ -72,6 +76,7 @@ class LocalContext:
 
     work: Path
     beside: Path
+    cache: Path
     seen: list[tuple[int, int, str]] = field(default_factory=list)
 
     def progress(self, done: int, total: int, text: str = "") -> None:
@@ -82,8 +87,8 @@ class LocalContext:
 
 
 def local_context(folder: Path) -> LocalContext:
-    """Return a context whose `work` and `beside` folders lie under `folder`."""
-    context = LocalContext(work=folder / "work", beside=folder / "beside")
-    context.work.mkdir(parents=True, exist_ok=True)
-    context.beside.mkdir(parents=True, exist_ok=True)
+    """Return a context whose `work`, `beside` and `cache` folders lie under `folder`."""
+    context = LocalContext(work=folder / "work", beside=folder / "beside", cache=folder / "cache")
+    for each in (context.work, context.beside, context.cache):
+        each.mkdir(parents=True, exist_ok=True)
     return context

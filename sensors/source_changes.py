@@ -8,6 +8,7 @@ import dagster as dg
 from forge_dagster.corpus.snapshot import snapshot_config
 from forge_dagster.declared import load_declared
 from forge_dagster.errors import SourceError
+from forge_dagster.home import home
 
 INTERVAL = 60  # seconds between ticks
 
@@ -30,7 +31,8 @@ def source_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReques
             context.log.warning(f"{name} cannot be looked at: {error}")
     moved = [name for name in now if now[name] != seen.get(name)]
     for name in moved:
-        yield dg.RunRequest(run_key=f"raw_documents/{name}@{places[name].content_digest()}", partition_key=name)
+        digest = places[name].content_digest(home().cache / "raw_documents" / name)
+        yield dg.RunRequest(run_key=f"raw_documents/{name}@{digest}", partition_key=name)
     if not moved:
         yield dg.SkipReason("no source moved")
     context.update_cursor(json.dumps(now, sort_keys=True))

@@ -1,45 +1,74 @@
 """Clean documents: each raw document parsed, freed of furniture, judged and redacted, with a reason for each decision.
 
-Two passes. The first parses every document into the work folder and counts the lines that documents share; the second
-leaves these lines out and decides on each document alone.
+Two passes over the raw documents, a row group at a time. The first parses and collects the lines that documents share;
+the second leaves these lines out and decides on each document alone. Both keep their rows by content: a document that
+did not change, among others whose shared lines did not change, is neither parsed nor decided on again.
 """
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from pathlib import Path
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from forge_dagster.corpus.boilerplate import Furniture, RepeatedLines
+from forge_dagster.corpus.boilerplate import furniture_of
 from forge_dagster.corpus.curate import Curated
 from forge_dagster.corpus.dispositions import DispositionWriter
 from forge_dagster.corpus.formats import extension_of, format_of
 from forge_dagster.corpus.parse import Answer, Parsers
-from forge_dagster.corpus.parsers.document import Document
+from forge_dagster.corpus.row_cache import Piece, RowCache
 from forge_dagster.corpus.rows import RowWriter
 from forge_dagster.corpus.suites import judge_clean_documents
 from forge_dagster.errors import InterruptedRun
+from forge_dagster.provenance.code_version import code_version
 from forge_dagster.source import Cleaning, Labels
 from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
 
-TERMS = pa.list_(pa.string())
+TEXT, TERMS = pa.string(), pa.list_(pa.string())
+DECIDED = (
+    pa.field("redactions", pa.list_(pa.struct([("kind", TEXT), ("start", pa.int64()), ("end", pa.int64())]))),
+    pa.field("furniture_lines", pa.int64()),
+    pa.field("quality", pa.map_(TEXT, pa.float64())),
+)
 DOCUMENTS = pa.schema(
     [
-        *((name, pa.string()) for name in ("id", "source", "path", "title", "format", "text", "language", "time")),
-        ("redactions", pa.list_(pa.struct([("kind", pa.string()), ("start", pa.int64()), ("end", pa.int64())]))),
-        ("furniture_lines", pa.int64()),
-        ("quality", pa.map_(pa.string(), pa.float64())),
-        *((name, pa.string()) for name in ("owner", "licence", "sensitivity", "legal_basis", "retention")),
+        *((name, TEXT) for name in ("id", "source", "path", "title", "format", "text", "language", "time")),
+        *DECIDED,
+        *((name, TEXT) for name in ("owner", "licence", "sensitivity", "legal_basis", "retention")),
         *((name, TERMS) for name in ("permitted_use", "audience")),
         ("rank", pa.int64()),
     ]
 )
-PARSED = pa.schema([(name, pa.string()) for name in ("id", "path", "format", "title", "time", "text", "error")])
-AHEAD = 4  # documents in flight a process, so that none waits for the reader
+SIGNED = (
+    *(pa.field(name, TEXT) for name in ("digest", "time")),
+    *(pa.field(name, pa.int64()) for name in ("characters", "rank")),
+    *(pa.field(name, pa.binary()) for name in ("bands", "shingles")),
+)
+SIGNATURES = pa.schema([*((name, TEXT) for name in ("id", "source", "path")), *SIGNED])
+"""What duplicates are found by, a row a clean document; `digest` is the SHA-256 of the text."""
+PARSED = pa.schema(
+    [
+        *((name, TEXT) for name in ("key", "format", "title", "time", "text", "error")),
+        *((name, pa.binary()) for name in ("anywhere", "at_edge")),
+    ]
+)
+CURATED = pa.schema(
+    [
+        *((name, TEXT) for name in ("key", "disposition", "reason", "title", "text", "language", "digest")),
+        *DECIDED,
+        ("characters", pa.int64()),
+        *((name, pa.binary()) for name in ("bands", "shingles")),
+    ]
+)
+FAULTS = ("timeout", "parser-crashed", "out-of-memory")  # of the moment: tried again next time
+GROUPS_AHEAD = 2  # row groups in flight, so that no process waits for the reader
 Row = dict[str, Any]
 Given = TypeVar("Given")
 
@@ -52,110 +81,173 @@ class CleanConfig(FrozenModel):
     rank: int
 
 
+class Parsed(FrozenModel):
+    """Answer of the parse task."""
+
+    title: str
+    text: str
+    time: str | None
+    anywhere: str
+    at_edge: str
+    """Line keys, in hexadecimal."""
+
+
 def run(inputs: Mapping[str, Path], config: CleanConfig, out: Path, context: StageContext) -> Report:
-    """Write documents.parquet and dispositions.parquet, one disposition for every raw document."""
+    """Write documents.parquet, signatures.parquet, and dispositions.parquet with a row for every raw document."""
     raw = pq.ParquetFile(inputs["raw_documents"] / "documents.parquet")
-    total = raw.metadata.num_rows
-    parsed = context.work / "parsed.parquet"
+    code = code_version("forge_dagster.corpus.parse_worker")
     with Parsers(len(os.sched_getaffinity(0))) as parsers:
-        furniture = _parse(raw, parsed, config.cleaning, parsers, context)
-        source = raw.read_row_group(0, columns=["source"])["source"][0].as_py()
-        report = _curate(parsed, source, furniture, out, config, parsers, context)
-    return Report(counts={"documents": total, **report})
+        parsed = _parse(raw, code, parsers, context)
+        counts = _curate(raw, parsed, f"{code} {config.cleaning.model_dump_json()}", out, config, parsers, context)
+    return Report(counts={"documents": raw.metadata.num_rows, **counts})
 
 
-def _parse(raw: pq.ParquetFile, to: Path, cleaning: Cleaning, parsers: Parsers, context: StageContext) -> Furniture:
-    """Write what the parsers gave; return the lines that are furniture."""
-    repeated, total = RepeatedLines(), raw.metadata.num_rows
+def _parse(raw: pq.ParquetFile, version: str, parsers: Parsers, context: StageContext) -> list[pa.RecordBatch]:
+    """What the parsers gave, a batch a raw row group."""
 
-    def ask(document: Row) -> Future[Answer] | None:
-        if format_of(document["path"]) is None:
-            return None
-        return parsers.submit({"task": "parse", "path": document["path"]}, document["bytes"])
+    def ask(row: Row) -> Piece | Future[Answer]:
+        key = f"{row['id']}/{PurePosixPath(row['path']).name}"
+        rows = cache.rows_of(key)
+        if rows:
+            return rows[0]
+        found: Row = {"key": key, "format": format_of(row["path"])}
+        if found["format"] is None:
+            return {**found, "error": f"unsupported-format:{extension_of(row['path'])}"}
+        row["found"] = found
+        return parsers.submit({"task": "parse", "path": row["path"]}, row["bytes"])
 
-    with RowWriter(to, PARSED) as rows:
-        for document, answer in _in_order(_rows(raw), ask, AHEAD * parsers.processes):
-            row = {"id": document["id"], "path": document["path"], "format": format_of(document["path"])}
-            found = answer.of(Document) if answer else f"unsupported-format:{extension_of(document['path'])}"
-            if isinstance(found, str):
-                row["error"] = found
-            else:
-                row |= {"title": found.title, "time": found.time, "text": found.text}
-                if cleaning.boilerplate:
-                    repeated.add(found.text)
-            rows.add(row, size=len(row.get("text") or ""))
-            _go_on(context, rows.rows, 2 * total, document["path"])
-    return repeated.furniture()
+    def told(row: Row, answer: Answer) -> Row:
+        parsed = answer.of(Parsed)
+        if isinstance(parsed, str):
+            return {**row["found"], "error": parsed, **({"key": ""} if parsed.startswith(FAULTS) else {})}
+        keys = {name: bytes.fromhex(getattr(parsed, name)) for name in ("anywhere", "at_edge")}
+        return {**row["found"], **parsed.model_dump(include={"title", "text", "time"}), **keys}
+
+    groups = (raw.read_row_group(n, columns=["id", "path", "bytes"]).to_pylist() for n in range(raw.num_row_groups))
+    done = _Steps(context, 2 * raw.metadata.num_rows)
+    with RowCache(context.cache / "parsed", version, PARSED) as cache:
+        for pieces in _answered(groups, ask, told, done):
+            cache.keep(cache.table(pieces))
+    batches = cache.written()
+    assert len(batches) == raw.num_row_groups
+    return batches
 
 
 def _curate(
-    parsed: Path,
-    source: str,
-    furniture: Furniture,
+    raw: pq.ParquetFile,
+    parsed: list[pa.RecordBatch],
+    version: str,
     out: Path,
     config: CleanConfig,
     parsers: Parsers,
     context: StageContext,
 ) -> dict[str, int]:
     """Decide on every parsed document; return the counts."""
+    furniture = furniture_of(parsed if config.cleaning.boilerplate else [])
     cleaning = config.cleaning.model_dump(mode="json")
-    labels = {**config.labels.model_dump(mode="json"), "rank": config.rank, "source": source}
-    file = pq.ParquetFile(parsed)
-    total = file.metadata.num_rows
-    characters = redactions = 0
 
-    def ask(row: Row) -> Future[Answer] | None:
+    def groups() -> Iterator[list[Row]]:
+        for batch in parsed:
+            documents = pa.table(batch.columns[:6], names=PARSED.names[:6])
+            lines = ([keys or b"" for keys in batch.column(name).to_pylist()] for name in ("anywhere", "at_edge"))
+            repeated = furniture.found(*lines)
+            yield [{**row, "repeated": keys} for row, keys in zip(documents.to_pylist(), repeated, strict=True)]
+
+    def ask(row: Row) -> Piece | Future[Answer]:
+        key = f"{row['key']} {row['repeated'].hex()}" if row["key"] else ""
+        rows = cache.rows_of(key)
+        if rows:
+            return rows[0]
+        found: Row = {"key": key}
         if row["error"] is not None:
-            return None
-        text, row["furniture_lines"] = furniture.left_out(row.pop("text"))
+            kind = "dropped" if row["error"].startswith("unsupported-format") else "quarantined"
+            return {**found, "disposition": kind, "reason": row["error"]}
+        text, found["furniture_lines"] = furniture.left_out(row["text"]) if row["repeated"] else (row["text"], 0)
+        row["found"] = found
         head = {"task": "curate", "cleaning": cleaning, "format": row["format"], "title": row["title"]}
         return parsers.submit(head, text.encode())
 
-    with (
-        RowWriter(out / "documents.parquet", DOCUMENTS) as documents,
-        DispositionWriter(out / "dispositions.parquet") as dispositions,
-    ):
-        for row, answer in _in_order(_rows(file), ask, AHEAD * parsers.processes):
-            error = row.pop("error")
-            found = answer.of(Curated) if answer else str(error)
-            if isinstance(found, str):
-                kind = "dropped" if found.startswith("unsupported-format") else "quarantined"
-                dispositions.note(row["path"], row["id"], kind, found)
-            else:
-                dispositions.note(row["path"], row["id"], found.disposition, found.reason)
-                if found.disposition == "kept":
-                    kept = found.model_dump(exclude={"disposition", "reason"})
-                    documents.add({**row, **labels, **kept}, size=len(found.text))
-                    characters += len(found.text)
-                    redactions += len(found.redactions)
-            _go_on(context, total + dispositions.rows, 2 * total, row["path"])
-    counts = {"clean_documents": documents.rows, "characters": characters, "redactions": redactions}
-    return {**counts, **dispositions.tally.counts}
+    def told(row: Row, answer: Answer) -> Row:
+        curated = answer.of(Curated)
+        if isinstance(curated, str):
+            fault = {"key": ""} if curated.startswith(FAULTS) else {}
+            return {**row["found"], **fault, "disposition": "quarantined", "reason": curated}
+        return {
+            **row["found"],
+            **curated.model_dump(),
+            "digest": hashlib.sha256(curated.text.encode()).hexdigest(),
+            "characters": len(curated.text),
+            **{name: bytes.fromhex(getattr(curated, name)) for name in ("bands", "shingles")},
+        }
+
+    total = raw.metadata.num_rows
+    done = _Steps(context, 2 * total, total)
+    counts = {"characters": 0, "redactions": 0}
+    with ExitStack() as files:
+        cache = files.enter_context(RowCache(context.cache / "curated", version, CURATED))
+        documents = files.enter_context(RowWriter(out / "documents.parquet", DOCUMENTS))
+        signatures = files.enter_context(RowWriter(out / "signatures.parquet", SIGNATURES))
+        dispositions = files.enter_context(DispositionWriter(out / "dispositions.parquet"))
+        for number, pieces in enumerate(_answered(groups(), ask, told, done)):
+            table = cache.table(pieces)
+            cache.keep(table)
+            came = raw.read_row_group(number, columns=["id", "path", "source"])
+            for name, column in (("id", came["id"]), ("path", came["path"]), ("source", came["source"])):
+                table = table.append_column(name, column)
+            table = table.append_column("format", parsed[number].column("format"))
+            table = table.append_column("time", parsed[number].column("time"))
+            dispositions.note_all(table)
+            kept = _labelled(table.filter(pc.equal(table["disposition"], "kept")), config)
+            documents.write(kept)
+            signatures.write(kept)
+            counts["characters"] += pc.sum(kept["characters"]).as_py() or 0
+            counts["redactions"] += pc.sum(pc.list_value_length(kept["redactions"])).as_py() or 0
+    return {"clean_documents": documents.rows, **counts, **dispositions.tally.counts}
 
 
-def _go_on(context: StageContext, done: int, total: int, path: str) -> None:
-    context.progress(done, total, path[-40:])
-    if context.cancelled():
-        raise InterruptedRun("cleaning the documents stopped", mend="run the same command again")
+def _labelled(table: pa.Table, config: CleanConfig) -> pa.Table:
+    """The rows with the source's terms."""
+    terms = {**config.labels.model_dump(mode="json"), "rank": config.rank}
+    for name, value in terms.items():
+        table = table.append_column(name, pa.array([value] * len(table), DOCUMENTS.field(name).type))
+    return table
 
 
-def _rows(file: pq.ParquetFile) -> Iterator[Row]:
-    for group in range(file.num_row_groups):
-        yield from file.read_row_group(group).to_pylist()
+class _Steps:
+    """Counts documents, and stops when asked to."""
+
+    def __init__(self, context: StageContext, total: int, done: int = 0) -> None:
+        self._context, self._total, self._done = context, total, done
+
+    def step(self) -> None:
+        self._done += 1
+        self._context.progress(self._done, self._total, "documents")
+        if self._context.cancelled():
+            raise InterruptedRun("cleaning the documents stopped", mend="run the same command again")
 
 
-def _in_order(
-    given: Iterable[Given], ask: Callable[[Given], Future[Answer] | None], ahead: int
-) -> Iterator[tuple[Given, Answer | None]]:
-    """Each thing given with its answer, in order; up to `ahead` questions are open at once."""
-    flying: deque[tuple[Given, Future[Answer] | None]] = deque()
-    for each in given:
-        flying.append((each, ask(each)))
-        if len(flying) >= ahead:
-            first, future = flying.popleft()
-            yield first, future.result() if future else None
-    for first, future in flying:
-        yield first, future.result() if future else None
+def _answered(
+    groups: Iterable[list[Row]],
+    ask: Callable[[Row], Piece | Future[Answer]],
+    told: Callable[[Row, Answer], Row],
+    done: _Steps,
+) -> Iterator[list[Piece]]:
+    """What came of each row, group by group and in order; the next group is asked about before this one is done."""
+    flying: deque[list[tuple[Row, Piece | Future[Answer]]]] = deque()
+
+    def landed() -> list[Piece]:
+        pieces: list[Piece] = []
+        for row, piece in flying.popleft():
+            pieces.append(told(row, piece.result()) if isinstance(piece, Future) else piece)
+            done.step()
+        return pieces
+
+    for group in groups:
+        flying.append([(row, ask(row)) for row in group])
+        if len(flying) >= GROUPS_AHEAD:
+            yield landed()
+    while flying:
+        yield landed()
 
 
 STAGE = Stage(run=run, check=judge_clean_documents.check, check_names=judge_clean_documents.names)

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forge_dagster.corpus.clean import DOCUMENTS
+from forge_dagster.corpus.clean_documents import clean_rows
 from forge_dagster.corpus.decontaminate import benchmark_grams, contaminated_by
 from forge_dagster.corpus.dispositions import DispositionWriter
 from forge_dagster.corpus.rows import RowWriter
-from forge_dagster.corpus.split import SIDES, clean_rows
+from forge_dagster.corpus.split import SIDES
 from forge_dagster.corpus.suites import judge_corpus
 from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import NoConfig, Report, Stage, StageContext

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from forge_dagster.corpus.language import NONE, language_of
 from forge_dagster.corpus.quality import broken_rule, measure
 from forge_dagster.corpus.redact import Span, redact
+from forge_dagster.corpus.signature import sign
 from forge_dagster.source import Cleaning
 from forge_dagster.stage import FrozenModel
 
@@ -24,6 +25,9 @@ class Curated(FrozenModel):
     quality: Mapping[str, float] = {}
     redactions: tuple[Span, ...] = ()
     """In the text before redaction; never the value."""
+    bands: str = ""
+    shingles: str = ""
+    """The signature of the text as it is kept, in hexadecimal."""
 
 
 def curate(title: str, text: str, format_: str, cleaning: Cleaning) -> Curated:
@@ -42,4 +46,5 @@ def curate(title: str, text: str, format_: str, cleaning: Cleaning) -> Curated:
         return Curated(disposition="dropped", reason=f"quality:{rule}", **found)
     found["title"], _ = redact(title, pii=cleaning.pii, secrets=cleaning.secrets)
     found["text"], spans = redact(text, pii=cleaning.pii, secrets=cleaning.secrets)
-    return Curated(disposition="kept", redactions=tuple(spans), **found)
+    signature = {name: value.hex() for name, value in sign(found["text"])._asdict().items()}
+    return Curated(disposition="kept", redactions=tuple(spans), **found, **signature)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from forge_dagster.corpus.duplicates import words
+from forge_dagster.corpus.words import words
 
 GRAM = 13  # words
 SHORTEST = 8  # words; an item between the two is looked for as a whole, a shorter one says too little

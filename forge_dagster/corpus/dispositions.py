@@ -44,3 +44,9 @@ class DispositionWriter(RowWriter):
         """Write what became of one document."""
         self.add({"path": path, "id": document, "disposition": disposition, "reason": reason})
         self.tally.add(disposition, reason)
+
+    def note_all(self, table: pa.Table) -> None:
+        """Write a table of path, id, disposition and reason."""
+        self.write(table)
+        for disposition, reason in zip(table["disposition"].to_pylist(), table["reason"].to_pylist(), strict=True):
+            self.tally.add(disposition, reason)

@@ -1,54 +1,36 @@
-"""Exact and near duplicates: MinHash LSH proposes pairs, Jaccard over word shingles decides, clusters are joined."""
+"""Exact and near duplicates from signatures alone: shared MinHash bands propose pairs, Jaccard decides, pairs join."""
 
-import hashlib
-import re
-from array import array
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations
 
-WORD = re.compile(r"\w+")
-SHINGLE = 5  # words
-PERMUTATIONS = 128
-BANDS = 32  # of 4 rows: a pair at Jaccard 0.7 is proposed with probability 1 - (1 - 0.7^4)^32 > 0.999
-MINHASH_SEED = 42
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from forge_dagster.corpus.signature import Hashes, jaccard
+
 MOST_PAIRED = 48  # documents in a bucket that are all compared with each other
 MOST_LEADERS = 32  # in a larger bucket: documents that each of the others is compared with
-REMEMBERED = 128  # documents whose shingles are kept between comparisons
-
-
-def words(text: str) -> list[str]:
-    """Words of a text, lower-cased."""
-    return WORD.findall(text.lower())
-
-
-def shingles(text: str) -> frozenset[str]:
-    """Word 5-grams of a text; a shorter text is one shingle."""
-    found = words(text)
-    return frozenset(" ".join(found[i : i + SHINGLE]) for i in range(max(1, len(found) - SHINGLE + 1)))
-
-
-def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
-    """Intersection over union of two shingle sets (Broder 1997)."""
-    return len(first & second) / len(first | second)
+REMEMBERED = 256  # documents whose shingles are kept between comparisons
 
 
 def clusters(
-    texts: Sequence[str], *, threshold: float, progress: Callable[[int, int], None] = lambda done, total: None
+    digests: npt.NDArray[np.bytes_],
+    bands: npt.NDArray[np.uint64],
+    shingles_of: Callable[[int], Hashes],
+    *,
+    threshold: float,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[int]:
     """Cluster label of each text; texts with the same label are duplicates, directly or through others.
 
-    Candidates share a band of their MinHash signature (Leskovec et al., Mining of Massive Datasets, 3.4); a pair
-    joins only if its true Jaccard similarity is at least `threshold`. The clusters do not depend on the order of the
-    texts. `progress` is told how many distinct texts are signed.
+    `digests` (documents) name the texts, `bands` (documents, BANDS) come from their signatures, `shingles_of` gives
+    one document's shingle hashes. A pair joins only if its Jaccard similarity is at least `threshold`. The clusters
+    do not depend on the order of the texts. `progress` is told how many bands are done.
     """
-    digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-    first_with: dict[str, int] = {}
-    for index, digest in enumerate(digests):
-        first_with.setdefault(digest, index)
-    distinct = [first_with[digest] for digest in sorted(first_with)]
-    parent = {index: index for index in distinct}
+    _, first_with, which = np.unique(digests, return_index=True, return_inverse=True)
+    parent = list(range(len(first_with)))  # of the distinct texts, in the order of their digests
 
     def find(index: int) -> int:
         while parent[index] != index:
@@ -57,22 +39,23 @@ def clusters(
         return index
 
     @lru_cache(maxsize=REMEMBERED)
-    def shingles_of(index: int) -> frozenset[str]:
-        return shingles(texts[index])
+    def hashes(index: int) -> Hashes:
+        return shingles_of(int(first_with[index]))
 
     def alike(first: int, second: int) -> bool:
         """Whether two texts are in one cluster; joins them if they are similar."""
-        if find(first) != find(second) and jaccard(shingles_of(first), shingles_of(second)) >= threshold:
+        if find(first) != find(second) and jaccard(hashes(first), hashes(second)) >= threshold:
             parent[find(second)] = find(first)
         return find(first) == find(second)
 
-    for bucket in _buckets(texts, distinct, progress):
+    for bucket in _buckets(bands[first_with], progress):
         if len(bucket) <= MOST_PAIRED:
             for first, second in combinations(bucket, 2):
                 alike(first, second)
         else:
             _gather(bucket, alike)
-    return [find(first_with[digest]) for digest in digests]
+    roots = [int(first_with[find(index)]) for index in range(len(parent))]
+    return [roots[index] for index in which.tolist()]
 
 
 def _gather(bucket: Sequence[int], alike: Callable[[int, int], bool]) -> None:
@@ -83,25 +66,17 @@ def _gather(bucket: Sequence[int], alike: Callable[[int, int], bool]) -> None:
             leaders.append(index)
 
 
-def _buckets(
-    texts: Sequence[str], indices: Sequence[int], progress: Callable[[int, int], None]
-) -> Iterator[tuple[int, ...]]:
-    """Sets of texts that share at least one band, each set once, each in the order of `indices`."""
-    from rensa import RMinHash
-
-    signatures = []
-    for done, index in enumerate(indices, start=1):
-        minhash = RMinHash(num_perm=PERMUTATIONS, seed=MINHASH_SEED)
-        minhash.update(list(shingles(texts[index])))
-        signatures.append(array("Q", minhash.digest()))
-        progress(done, len(indices))
-    rows = PERMUTATIONS // BANDS
-    seen: set[tuple[int, ...]] = set()
-    for start in range(0, PERMUTATIONS, rows):
-        buckets: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for index, signature in zip(indices, signatures, strict=True):
-            buckets[tuple(signature[start : start + rows])].append(index)
-        for members in map(tuple, buckets.values()):
-            if len(members) > 1 and members not in seen:
-                seen.add(members)
-                yield members
+def _buckets(bands: npt.NDArray[np.uint64], progress: Callable[[int, int], None]) -> Iterator[list[int]]:
+    """Numbers of texts that share a band, in order; each set once."""
+    seen: set[int] = set()
+    for done in range(bands.shape[1]):
+        progress(done, bands.shape[1])
+        order = np.argsort(bands[:, done], kind="stable")
+        values = bands[order, done]
+        starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+        ends = np.concatenate([starts[1:], [len(values)]])
+        for start, end in zip(starts[ends - starts > 1].tolist(), ends[ends - starts > 1].tolist(), strict=True):
+            name = xxhash.xxh3_64_intdigest(order[start:end].tobytes())
+            if name not in seen:
+                seen.add(name)
+                yield order[start:end].tolist()

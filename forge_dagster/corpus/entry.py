@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 LARGEST = 256 << 20  # bytes of one document
@@ -18,11 +18,32 @@ class Entry:
     id: str | None = None
     data: bytes | None = None
     mtime_ns: int = 0
+    stamp: str = ""
+    """What the source says without reading that changes with the content; empty where it can say nothing."""
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether it was not read, for it is known by its stamp."""
+        return self.id is not None and self.data is None and self.disposition == "kept"
 
 
-def kept(path: str, data: bytes, mtime_ns: int = 0) -> Entry:
+Known = Callable[[str, str], str | None]
+"""The id of the document that had this path and this stamp when it was last read, if it was."""
+
+
+def nothing_known(path: str, stamp: str) -> str | None:
+    """Every entry is read."""
+    return None
+
+
+def kept(path: str, data: bytes, mtime_ns: int = 0, stamp: str = "") -> Entry:
     """A document that was read; its id is the SHA-256 of its bytes."""
-    return Entry(path, "kept", "", hashlib.sha256(data).hexdigest(), data, mtime_ns)
+    return Entry(path, "kept", "", hashlib.sha256(data).hexdigest(), data, mtime_ns, stamp)
+
+
+def unchanged(path: str, document: str, mtime_ns: int, stamp: str) -> Entry:
+    """A document that is known by its stamp and was not read."""
+    return Entry(path, "kept", "", document, None, mtime_ns, stamp)
 
 
 def printable(path: str) -> str:

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from forge_dagster.corpus.duplicates import words
 from forge_dagster.corpus.extraction import LONGEST_ANSWER, LONGEST_QUESTION, RULES
 from forge_dagster.corpus.sections import Document
+from forge_dagster.corpus.words import words
 from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 

@@ -11,6 +11,7 @@ import struct
 import sys
 from typing import Any, BinaryIO
 
+from forge_dagster.corpus.boilerplate import line_keys
 from forge_dagster.corpus.containers import decompressed, members
 from forge_dagster.corpus.curate import curate
 from forge_dagster.corpus.formats import format_of, formats, sniffed_wrong
@@ -51,7 +52,7 @@ def message(head: dict[str, Any], body: bytes = b"") -> bytes:
 
 
 def parse(head: dict[str, Any], data: bytes) -> bytes:
-    """Title, time and clean text of a document, from its bytes and its `path`."""
+    """Title, time, line keys and clean text of a document, from its bytes and its `path`."""
     data, path = decompressed(data, head["path"])
     format_ = format_of(path)
     assert format_ is not None
@@ -59,7 +60,9 @@ def parse(head: dict[str, Any], data: bytes) -> bytes:
         return message({"error": f"not-what-it-says:{format_}"})
     document = formats()[format_].parse(data)
     title = " ".join(normalise(document.title[: 2 * LONGEST_TITLE]).split())[:LONGEST_TITLE]
-    return message({"title": title, "time": document.time}, _bounded(normalise(document.text)))
+    text = normalise(document.text)
+    body, keys = _bounded(text), line_keys(text)
+    return message({"title": title, "time": document.time, **{k: v.hex() for k, v in keys._asdict().items()}}, body)
 
 
 def expand(head: dict[str, Any], data: bytes) -> bytes:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from forge_dagster.corpus.duplicates import words
+from forge_dagster.corpus.words import words
 from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.policy import Policy
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext

@@ -1,5 +1,7 @@
 """Personal data and secrets replaced by typed placeholders; what was there is never written down."""
 
+from bisect import bisect
+
 from forge_dagster.corpus import pii, secrets
 from forge_dagster.stage import FrozenModel
 
@@ -17,11 +19,12 @@ def find(text: str, *, pii_too: bool = True, secrets_too: bool = True) -> list[S
     found = [(0, -(end - start), start, end, kind) for kind, start, end in secrets.spans(text)] if secrets_too else []
     if pii_too:
         found += [(1, -(end - start), start, end, kind) for kind, start, end in pii.spans(text)]
-    taken: list[Span] = []
+    taken: list[tuple[int, int, str]] = []  # in order, none overlapping
     for _, _, start, end, kind in sorted(found):
-        if all(end <= span.start or start >= span.end for span in taken):
-            taken.append(Span(kind=kind, start=start, end=end))
-    return sorted(taken, key=lambda span: span.start)
+        at = bisect(taken, (start, end, kind))
+        if (at == 0 or taken[at - 1][1] <= start) and (at == len(taken) or end <= taken[at][0]):
+            taken.insert(at, (start, end, kind))
+    return [Span(kind=kind, start=start, end=end) for start, end, kind in taken]
 
 
 def placeholder(kind: str) -> str:

@@ -29,6 +29,12 @@ class RowWriter:
         self._bytes += size
         self.rows += 1
 
+    def write(self, table: pa.Table) -> None:
+        """Take a table that has every column of the schema, as one row group; no rows, no group."""
+        if len(table):
+            self._writer.write_table(table.select(self._schema.names).cast(self._schema), row_group_size=len(table))
+            self.rows += len(table)
+
     def _flush(self) -> None:
         self._writer.write_table(pa.Table.from_pylist(self._held, self._schema))
         self._held, self._bytes = [], 0

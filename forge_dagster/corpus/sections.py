@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from forge_dagster.corpus.duplicates import words
+from forge_dagster.corpus.words import words
 
 UNDERLINE = re.compile(r"[=\-~^\"*]{3,}")
 MARKED = re.compile(r"#{1,6} +(?P<name>.+)")

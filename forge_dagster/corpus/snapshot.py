@@ -1,27 +1,39 @@
 """Raw documents: every entry of a source as it is, containers opened, with a disposition for each."""
 
 import importlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
-from forge_dagster.corpus import kinds
+from forge_dagster.corpus import kinds, rows
 from forge_dagster.corpus.containers import INSIDE, container_of
 from forge_dagster.corpus.dispositions import DispositionWriter
-from forge_dagster.corpus.entry import Entry, digest, kept, printable
+from forge_dagster.corpus.entry import Entry, Known, digest, kept, nothing_known, printable
 from forge_dagster.corpus.parse import Parsers
-from forge_dagster.corpus.rows import RowWriter
+from forge_dagster.corpus.row_cache import Generation, Piece, RowCache
 from forge_dagster.corpus.suites import judge_raw_documents
 from forge_dagster.errors import InterruptedRun, SourceError
+from forge_dagster.provenance.code_version import code_version
 from forge_dagster.source import PlacedSource
 from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
 
 DOCUMENTS = pa.schema(
     [("id", pa.string()), ("source", pa.string()), ("path", pa.string()), ("size", pa.int64()), ("bytes", pa.binary())]
 )
+ENTRIES = pa.schema(
+    [
+        *((name, pa.string()) for name in ("origin", "entry", "path", "id", "disposition", "reason")),
+        ("mtime_ns", pa.int64()),
+        ("size", pa.int64()),
+        ("bytes", pa.binary()),
+    ]
+)
+"""What came of one entry, or of one member of a container: `origin` is the entry's path and stamp, `entry` its id."""
 TIMES = pa.schema([("path", pa.string()), ("mtime_ns", pa.int64())])
 
 
@@ -33,14 +45,14 @@ class SnapshotConfig(FrozenModel):
     settings: Mapping[str, Any]
     location: str = Field(exclude=True)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, known: Known = nothing_known) -> Iterator[Entry]:
         """Every entry of the source, in its kind's order. Raises SourceError if it cannot be reached."""
         module = importlib.import_module(f"{kinds.__name__}.{self.kind}")
-        yield from module.entries(self.location, module.Settings.model_validate(self.settings))
+        yield from module.entries(self.location, module.Settings.model_validate(self.settings), known)
 
-    def content_digest(self) -> str:
-        """Digest of the source's content as it is now."""
-        return digest(self.entries())
+    def content_digest(self, cache: Path) -> str:
+        """Digest of the source's content as it is now; what `cache` knows by its stamp is not read."""
+        return digest(self.entries(_known(Generation(cache / "entries", _version(), ENTRIES))))
 
     def watermark(self) -> str:
         """A cheap sign that the content may have changed."""
@@ -54,73 +66,119 @@ def snapshot_config(placed: PlacedSource) -> SnapshotConfig:
     return SnapshotConfig(source=source.name, kind=source.kind, settings=source.settings, location=placed.location)
 
 
-def _opened(entries: Iterable[Entry], parsers: Parsers) -> Iterator[Entry]:
-    """Entries, the members of each container in its place; a container that cannot be opened is quarantined."""
+def _version() -> str:
+    return code_version("forge_dagster.corpus.parse_worker")
+
+
+def _origin(path: str, stamp: str) -> str:
+    return f"{path}\0{stamp}" if stamp else ""
+
+
+def _known(cache: Generation) -> Known:
+    """The ids of the entries in a cache."""
+    ids = cache.column("entry")
+
+    def known(path: str, stamp: str) -> str | None:
+        rows = cache.rows_of(_origin(path, stamp))
+        return ids[rows[0]] if rows else None
+
+    return known
+
+
+def _pieces(entries: Iterable[Entry], cache: Generation, parsers: Parsers) -> Iterator[Piece]:
+    """The rows of each entry: those in the cache where it is unchanged, else one, or one a member of a container."""
     for entry in entries:
-        if entry.data is None or container_of(entry.path) is None:
-            yield entry
+        origin = _origin(entry.path, entry.stamp)
+        if entry.is_unchanged:
+            yield from cache.rows_of(origin)
             continue
-        answer = parsers.submit({"task": "expand", "path": entry.path}, entry.data).result()
-        try:
-            members = answer.members()
-        except ValueError as error:
-            yield Entry(entry.path, "quarantined", f"container:{answer.error or error}", entry.id)
-            continue
-        if not members:
-            yield Entry(entry.path, "dropped", "empty-container", entry.id)
-        for member in members:
-            path = f"{entry.path}{INSIDE}{printable(member.path)}"
-            if member.data is None:
-                yield Entry(path, "dropped", member.reason)
-            else:
-                yield kept(path, member.data, entry.mtime_ns)
+        for found in _opened(entry, parsers):
+            yield {
+                **{name: getattr(found, name) for name in ("path", "id", "disposition", "reason", "mtime_ns")},
+                # What a fault of the moment cost is tried again next time.
+                "origin": "" if found.reason.startswith(("container:timeout", "container:parser-crashed")) else origin,
+                "entry": entry.id,
+                "size": None if found.data is None else len(found.data),
+                "bytes": found.data,
+            }
+
+
+def _opened(entry: Entry, parsers: Parsers) -> Iterator[Entry]:
+    """The entry, or the members of a container in its place; one that cannot be opened is quarantined."""
+    if entry.data is None or container_of(entry.path) is None:
+        yield entry
+        return
+    answer = parsers.submit({"task": "expand", "path": entry.path}, entry.data).result()
+    try:
+        members = answer.members()
+    except ValueError as error:
+        yield Entry(entry.path, "quarantined", f"container:{answer.error or error}", entry.id)
+        return
+    if not members:
+        yield Entry(entry.path, "dropped", "empty-container", entry.id)
+    for member in members:
+        path = f"{entry.path}{INSIDE}{printable(member.path)}"
+        if member.data is None:
+            yield Entry(path, "dropped", member.reason)
+        else:
+            yield kept(path, member.data, entry.mtime_ns)
+
+
+def _groups(pieces: Iterable[Piece], sizes: list[int | None]) -> Iterator[list[Piece]]:
+    """Pieces in groups of MOST_ROWS rows or MOST_BYTES bytes; `sizes` are those of the cache's rows."""
+    group: list[Piece] = []
+    held = 0
+    for piece in pieces:
+        size = (sizes[piece] if isinstance(piece, int) else piece["size"]) or 0
+        if group and (len(group) >= rows.MOST_ROWS or held + size > rows.MOST_BYTES):
+            yield group
+            group, held = [], 0
+        group.append(piece)
+        held += size
+    if group:
+        yield group
 
 
 def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: StageContext) -> Report:
     """Write documents.parquet, dispositions.parquet and, beside the content, times.parquet.
 
-    Raises SourceError if the source cannot be reached or holds no readable document.
+    An entry whose stamp is that of the last snapshot is not read again. Raises SourceError if the source cannot be
+    reached or holds no readable document.
     """
-    with (
-        RowWriter(out / "documents.parquet", DOCUMENTS) as documents,
-        DispositionWriter(out / "dispositions.parquet") as dispositions,
-        RowWriter(context.beside / "times.parquet", TIMES) as times,
-        Parsers(1) as parsers,
-    ):
-        size = 0
-        for entry in _opened(config.entries(), parsers):
-            dispositions.note(entry.path, entry.id, entry.disposition, entry.reason)
-            if entry.data is not None:
-                documents.add(
-                    {
-                        "id": entry.id,
-                        "source": config.source,
-                        "path": entry.path,
-                        "size": len(entry.data),
-                        "bytes": entry.data,
-                    },
-                    size=len(entry.data),
-                )
-                times.add({"path": entry.path, "mtime_ns": entry.mtime_ns})
-                size += len(entry.data)
+    counts: Counter[str] = Counter()
+
+    def watched(found: Iterable[Piece]) -> Iterator[Piece]:
+        for piece in found:
+            counts["entries"] += 1
             # How many are still to come is not known before they are read.
-            context.progress(dispositions.rows, dispositions.rows + 1, f"{dispositions.rows:,} files")
+            context.progress(counts["entries"], counts["entries"] + 1, f"{counts['entries']:,} files")
             if context.cancelled():
                 raise InterruptedRun("reading the documents stopped", mend="run the same command again")
+            yield piece
+
+    with (
+        RowCache(context.cache / "entries", _version(), ENTRIES) as cache,
+        rows.RowWriter(out / "documents.parquet", DOCUMENTS) as documents,
+        DispositionWriter(out / "dispositions.parquet") as dispositions,
+        rows.RowWriter(context.beside / "times.parquet", TIMES) as times,
+        Parsers(1) as parsers,
+    ):
+        pieces = watched(_pieces(config.entries(_known(cache)), cache, parsers))
+        for group in _groups(pieces, cache.column("size")):
+            table = cache.table(group)
+            cache.keep(table)
+            dispositions.note_all(table)
+            read = table.filter(pc.is_valid(table["bytes"]))
+            documents.write(read.append_column("source", pa.repeat(config.source, len(read))))
+            times.write(read)
+            counts["bytes"] += pc.sum(read["size"]).as_py() or 0
     if not documents.rows:
         raise SourceError(
             f"{config.location} holds no readable file ({dispositions.rows} other entries)",
             rule="a source has documents",
             mend="add documents, or correct `location`",
         )
-    return Report(
-        counts={
-            "entries": dispositions.rows,
-            "documents": documents.rows,
-            "bytes": size,
-            **dispositions.tally.counts,
-        }
-    )
+    return Report(counts={**counts, "documents": documents.rows, **dispositions.tally.counts})
 
 
 STAGE = Stage(run=run, check=judge_raw_documents.check, check_names=judge_raw_documents.names)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from forge_dagster.corpus.clean_documents import SignedDocuments, clean_folders
 from forge_dagster.corpus.dispositions import Tally
 from forge_dagster.corpus.duplicates import clusters
 from forge_dagster.corpus.suites import judge_split
@@ -31,15 +32,6 @@ class SplitConfig(FrozenModel):
     near_duplicate_jaccard: float = Field(gt=0, le=1)
     validation_share: float = Field(gt=0, lt=0.5)
     test_share: float = Field(gt=0, lt=0.5)
-
-
-def clean_rows(inputs: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """Clean documents of every source, ordered by source and path."""
-    rows: list[dict[str, Any]] = []
-    for name, folder in inputs.items():
-        if name.startswith("clean_documents/"):
-            rows += pq.read_table(folder / "documents.parquet").to_pylist()
-    return sorted(rows, key=lambda row: (row["source"], row["path"]))
 
 
 def point(cluster: str, seed: int) -> float:
@@ -80,55 +72,62 @@ def joined(labels: Sequence[int], older: Mapping[int, int]) -> list[int]:
 
 
 def _reason(row: Mapping[str, Any], chosen: Mapping[str, Any], is_older: bool) -> str:
-    if row["text"] == chosen["text"]:
+    if row["digest"] == chosen["digest"]:
         return "exact-duplicate"
     return "superseded" if is_older else "near-duplicate"
 
 
 def run(inputs: Mapping[str, Path], config: SplitConfig, out: Path, context: StageContext) -> Report:
     """Write split.parquet, one row a clean document. Raises DataError if too few different documents are left."""
-    rows = clean_rows(inputs)
 
     def progress(done: int, total: int) -> None:
-        context.progress(done, total + 1, f"{len(rows):,} documents")
+        context.progress(done, total, f"{len(signed):,} documents")
         if context.cancelled():
             raise InterruptedRun("splitting the documents stopped", mend="run the same command again")
 
-    labels = clusters([row["text"] for row in rows], threshold=config.near_duplicate_jaccard, progress=progress)
-    older = superseded(rows)
-    labels = joined(labels, older)
+    signed = SignedDocuments(clean_folders(inputs), context.work / "shingles")
+    labels = clusters(
+        signed.digests, signed.bands, signed.shingles_of, threshold=config.near_duplicate_jaccard, progress=progress
+    )
+    table = signed.table
+    sources, paths = table["source"].to_pylist(), table["path"].to_pylist()
+    older = superseded(sources, paths, signed.shingles_of)
     members: dict[int, list[int]] = {}
-    for index, label in enumerate(labels):
+    for index, label in enumerate(joined(labels, older)):
         members.setdefault(label, []).append(index)
     if len(members) < FEWEST:
         raise DataError(
-            f"{len(rows)} clean documents, {len(members)} of them different",
+            f"{len(table)} clean documents, {len(members)} of them different",
             rule=f"at least {FEWEST} different ones are needed to hold some out",
             mend="add documents; dispositions.parquet of clean_documents says what became of each file",
         )
-    kept = {label: min(group, key=lambda index: newer_first(rows[index])) for label, group in members.items()}
-    side_of = sides([rows[index]["id"] for index in kept.values()], config)
-    result, tally = [], Tally()
-    for index, row in enumerate(rows):
-        chosen = rows[kept[labels[index]]]
-        is_kept = chosen is row
-        reason = "" if is_kept else _reason(row, chosen, index in older)
-        result.append(
-            {
-                "id": row["id"],
-                "source": row["source"],
-                "path": row["path"],
-                "cluster": chosen["id"],
-                "split": side_of[chosen["id"]] if is_kept else "",
-                "disposition": "kept" if is_kept else "dropped",
-                "reason": reason,
-            }
-        )
-        tally.add("kept" if is_kept else "dropped", reason)
-    pq.write_table(pa.Table.from_pylist(result, SPLIT), out / "split.parquet", compression="zstd")
-    context.progress(len(members), len(members), "documents on their sides")
-    sizes = {side: sum(row["split"] == side for row in result) for side in SIDES}
-    return Report(counts={"documents": len(rows), "clusters": len(members), **tally.counts, **sizes})
+    ids = table["id"].to_pylist()
+    cluster, reasons, kept = [""] * len(table), [""] * len(table), []
+    for group in members.values():
+        if len(group) == 1:
+            kept += group
+            cluster[group[0]] = ids[group[0]]
+            continue
+        rows = dict(zip(group, table.take(pa.array(group)).to_pylist(), strict=True))
+        chosen = min(group, key=lambda index: newer_first(rows[index]))
+        kept.append(chosen)
+        for index in group:
+            cluster[index] = ids[chosen]
+            reasons[index] = "" if index == chosen else _reason(rows[index], rows[chosen], index in older)
+    side_of = sides([ids[index] for index in kept], config)
+    result = {
+        "cluster": cluster,
+        "split": ["" if reason else side_of[name] for reason, name in zip(reasons, cluster, strict=True)],
+        "disposition": ["dropped" if reason else "kept" for reason in reasons],
+        "reason": reasons,
+    }
+    columns = [table["id"], table["source"], table["path"], *(pa.array(column) for column in result.values())]
+    pq.write_table(pa.table(columns, SPLIT), out / "split.parquet", compression="zstd")
+    tally = Tally()
+    for disposition, reason in zip(result["disposition"], reasons, strict=True):
+        tally.add(disposition, reason)
+    sizes = {side: result["split"].count(side) for side in SIDES}
+    return Report(counts={"documents": len(table), "clusters": len(members), **tally.counts, **sizes})
 
 
 STAGE = Stage(run=run, check=judge_split.check, check_names=judge_split.names)

@@ -2,11 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from forge_dagster.corpus.duplicates import jaccard, shingles
+from forge_dagster.corpus.signature import Hashes, jaccard
 
 VERSION = re.compile(
     r"(?<![a-z0-9])(?:v|ver|version|rev|revision|r|edition)[-_. ]?(\d+(?:[.]\d+){0,3})(?![a-z0-9])"
@@ -40,23 +40,23 @@ def newer_first(row: Row) -> tuple[Any, ...]:
         -(row.get("rank") or 0),
         tuple(-int(part) for part in re.findall(r"\d+", time)[:3]) or (0,),
         tuple(-part for part in version[1]) if version else (0,),
-        -len(row["text"]),
+        -row["characters"],
         row["source"],
         row["path"],
     )
 
 
-def superseded(rows: Sequence[Row]) -> dict[int, int]:
-    """Index of each document of which a newer version is there -> index of the newest."""
+def superseded(sources: Sequence[str], paths: Sequence[str], shingles_of: Callable[[int], Hashes]) -> dict[int, int]:
+    """Index of each document of which a newer version is there -> index of the newest; by path and signature."""
     families: dict[tuple[str, str], list[tuple[tuple[int, ...], int]]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        if (version := version_of(row["path"])) is not None:
-            families[row["source"], version[0]].append((version[1], index))
+    for index, (source, path) in enumerate(zip(sources, paths, strict=True)):
+        if (version := version_of(path)) is not None:
+            families[source, version[0]].append((version[1], index))
     found: dict[int, int] = {}
     for members in families.values():
         newer = newest = max(members)[1]
         for _, older in sorted(members, reverse=True)[1:]:
-            if jaccard(shingles(rows[older]["text"]), shingles(rows[newer]["text"])) < LEAST_ALIKE:
+            if jaccard(shingles_of(older), shingles_of(newer)) < LEAST_ALIKE:
                 break  # the name is of a series, not of versions
             found[older], newer = newest, older
     return found

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from forge_dagster.corpus.split import clean_rows
+from forge_dagster.corpus.clean_documents import clean_rows
 from forge_dagster.errors import DataError
 from forge_dagster.evaluation.facts import fact_items
 from forge_dagster.evaluation.next_sentence import next_sentence_items
@@ -63,22 +65,23 @@ TASKS = {
 
 def run(inputs: Mapping[str, Path], config: BenchmarkConfig, out: Path, context: StageContext) -> Report:
     """Write benchmark.json and items/<task>.jsonl. Raises DataError on a broken fact, or if no item can be made."""
-    documents = clean_rows(inputs)
-    split = pq.read_table(inputs["document_split"] / "split.parquet").to_pylist()
-    held_out = {(row["source"], row["path"]) for row in split if row["split"] in ("validation", "test")}
+    split = pq.read_table(inputs["document_split"] / "split.parquet", columns=["id", "source", "path", "split"])
+    sides = split.filter(pc.is_in(split["split"], pa.array(["validation", "test"]))).to_pylist()
+    held_out = {(row["source"], row["path"]) for row in sides}
     items: dict[str, list[dict[str, Any]]] = {name: [] for name in TASKS}
     left_out = 0
     for name, path in sorted(inputs.items()):
         if name.startswith("facts/"):
             source = name.removeprefix("facts/")
-            ids = {row["path"]: row["id"] for row in documents if row["source"] == source}
+            of_source = split.filter(pc.equal(split["source"], source))
+            ids = dict(zip(of_source["path"].to_pylist(), of_source["id"].to_pylist(), strict=True))
             found, without = fact_items(path, ids)
             left_out += without
             for made_for, made_items in found.items():
                 # Two sources may name their facts alike.
                 items[made_for] += [{**item, "id": f"{source}/{item['id']}"} for item in made_items]
     context.progress(1, 2, "facts")
-    texts = [row for row in documents if (row["source"], row["path"]) in held_out]
+    texts = [row for row in clean_rows(inputs) if (row["source"], row["path"]) in held_out]
     items["next_sentence"] = next_sentence_items(texts, seed=config.seed, most=config.most_items)
     made = [task for name, task in TASKS.items() if items[name]]
     if not made:

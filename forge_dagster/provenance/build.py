@@ -162,12 +162,14 @@ def _make(
 ) -> tuple[Record, list[Finding]]:
     stage, store, fingerprint = stage_of(order.module), run.store, identity.fingerprint()
     staging = store.folder(order.key) / f".staging-{run.run_id}"
-    work = run.home.work / order.key / fingerprint
-    for folder in (staging / "content", staging / "beside", work):
+    work, cache = run.home.work / order.key / fingerprint, run.home.cache / order.key
+    if order.force:
+        remove(cache)
+    for folder in (staging / "content", staging / "beside", work, cache):
         folder.mkdir(parents=True, exist_ok=True)
     inputs = {name: store.content(key, digests[key]) for name, key in order.inputs.items()}
     inputs |= {name: item.path for name, item in order.external.items() if item.path is not None}
-    context = RecordedContext(work=work, beside=staging / "beside", progress=progress)
+    context = RecordedContext(work=work, beside=staging / "beside", cache=cache, progress=progress)
     progress.write(0, 1, "starting", state="starting")
     begun, clock = datetime.now(UTC), time.monotonic()
     try:

@@ -13,13 +13,17 @@ from forge_dagster.provenance.run import ProgressFile
 class RecordedContext:
     """Progress into the run's folder, a work folder by fingerprint, and SIGTERM as a flag."""
 
-    def __init__(self, *, work: Path, beside: Path, progress: ProgressFile) -> None:
-        self._work, self._beside, self._progress = work, beside, progress
+    def __init__(self, *, work: Path, beside: Path, cache: Path, progress: ProgressFile) -> None:
+        self._work, self._beside, self._cache, self._progress = work, beside, cache, progress
         self._cancelled = threading.Event()
 
     @property
     def work(self) -> Path:
         return self._work
+
+    @property
+    def cache(self) -> Path:
+        return self._cache
 
     @property
     def beside(self) -> Path:

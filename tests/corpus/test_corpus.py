@@ -10,7 +10,7 @@ import pytest
 
 from forge_dagster.corpus import corpus
 from forge_dagster.corpus.decontaminate import benchmark_grams, contaminated_by
-from forge_dagster.corpus.duplicates import words
+from forge_dagster.corpus.words import words
 from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import LocalContext, NoConfig
 

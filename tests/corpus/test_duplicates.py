@@ -1,19 +1,29 @@
 """Clusters of duplicates are found, true and independent of order."""
 
+import hashlib
 import random
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_dagster.corpus import duplicates
-from forge_dagster.corpus.duplicates import clusters, jaccard, shingles
+from forge_dagster.corpus.duplicates import clusters
+from forge_dagster.corpus.signature import BANDS, MOST_SHINGLES, Hashes, jaccard, shingles, sign
 
 
 def groups(texts: list[str], threshold: float) -> set[frozenset[str]]:
+    digests = np.array([hashlib.sha256(text.encode()).hexdigest() for text in texts], dtype="S64")
+    signed = [sign(text) for text in texts]
+    bands = np.frombuffer(b"".join(each.bands for each in signed), dtype="<u8").reshape(-1, BANDS)
+
+    def shingles_of(index: int) -> Hashes:
+        return np.frombuffer(signed[index].shingles, dtype="<u4")
+
     found: dict[int, set[str]] = {}
-    for text, label in zip(texts, clusters(texts, threshold=threshold), strict=True):
+    for text, label in zip(texts, clusters(digests, bands, shingles_of, threshold=threshold), strict=True):
         found.setdefault(label, set()).add(text)
     return {frozenset(group) for group in found.values()}
 
@@ -22,7 +32,28 @@ def test_jaccard_of_shingles():
     first, second = shingles("a b c d e f"), shingles("a b c d e g")
     assert len(first) == 2
     assert jaccard(first, second) == pytest.approx(1 / 3)
-    assert shingles("Two words!") == {"two words"}
+    assert shingles("Two words!").tolist() == shingles("two, WORDS").tolist() != shingles("words two").tolist()
+    assert len(shingles("")) == 1
+
+
+@given(st.lists(st.integers(0, 3000), min_size=5, max_size=40), st.integers(0, 40))
+def test_hashes_say_of_shingles_what_the_words_say(numbers: list[int], cut: int):
+    first, second = [f"w{number}" for number in numbers], [f"w{number}" for number in (*numbers[cut:], 7, 8, 9, 10, 11)]
+
+    def grams(words: list[str]) -> set[tuple[str, ...]]:
+        return {tuple(words[at : at + 5]) for at in range(len(words) - 4)}
+
+    expected = len(grams(first) & grams(second)) / len(grams(first) | grams(second))
+    assert jaccard(shingles(" ".join(first)), shingles(" ".join(second))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shared", [0.5, 0.8, 0.95])
+def test_of_long_texts_a_sample_tells_how_alike_they_are(shared: float):
+    both, own = int(20_000 * shared), int(20_000 * (1 - shared) / 2)
+    words = [f"w{number}" for number in range(20_000)]
+    first, second = " ".join(words[: both + own]), " ".join(words[:both] + words[both + own :])
+    assert len(sign(first).shingles) == 4 * MOST_SHINGLES
+    assert jaccard(shingles(first), shingles(second)) == pytest.approx(both / (both + 2 * own), abs=0.03)
 
 
 def test_near_duplicates_join_and_strangers_do_not(prose: Callable):
@@ -55,7 +86,7 @@ def test_many_near_copies_are_found_without_comparing_all(prose: Callable, monke
     compared = 0
     count = duplicates.jaccard
 
-    def counted(first: frozenset[str], second: frozenset[str]) -> float:
+    def counted(first: Hashes, second: Hashes) -> float:
         nonlocal compared
         compared += 1
         return count(first, second)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from forge_dagster.corpus import parse
-from forge_dagster.corpus.parse import Parsers, Worker
-from forge_dagster.corpus.parsers.document import Document
+from forge_dagster.corpus.clean import Parsed
+from forge_dagster.corpus.parse import Answer, Parsers, Worker
 from forge_dagster.errors import ForgeError
 
 GOOD = ({"task": "parse", "path": "a.md"}, b"# Title\n\nSome text.\n")
@@ -49,10 +49,13 @@ def hostile(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def test_documents_are_parsed_and_normalised(worker: Worker):
-    assert worker.ask(*GOOD).of(Document) == Document("Title", "# Title\n\nSome text.\n")
-    assert worker.ask(*parsing(b"A\xcc\x81\r\n\r\n\r\nb\xe2\x80\x8b", "a.txt")).of(Document) == Document(
-        "Á", "Á\n\nb\n"
-    )
+    def parsed(answer: Answer) -> tuple[str, str]:
+        found = answer.of(Parsed)
+        assert isinstance(found, Parsed)
+        return found.title, found.text
+
+    assert parsed(worker.ask(*GOOD)) == ("Title", "# Title\n\nSome text.\n")
+    assert parsed(worker.ask(*parsing(b"A\xcc\x81\r\n\r\n\r\nb\xe2\x80\x8b", "a.txt"))) == ("Á", "Á\n\nb\n")
     large = "word " * 500_000
     assert len(worker.ask(*parsing(large.encode(), "a.txt")).body) == len(large)
 
@@ -92,7 +95,7 @@ def test_a_process_that_dies_costs_one_document(worker: Worker):
 )
 def test_an_answer_that_is_none_is_a_crash(hostile: Callable, worker: Worker, code: str, error: str):
     hostile(code)
-    assert worker.ask(*GOOD).of(Document) == error
+    assert worker.ask(*GOOD).of(Parsed) == error
 
 
 @pytest.mark.parametrize("code", ["hear(); import time; time.sleep(60)", "import time; time.sleep(60)"])

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forge_dagster.corpus import clean, split
+from forge_dagster.corpus.signature import sign
 from forge_dagster.errors import DataError
 from forge_dagster.stage import LocalContext
 
@@ -28,10 +29,15 @@ def clean_folder(folder: Path, source: str, texts: dict[str, str]) -> Path:
             "title": "",
             "format": "txt",
             "text": text,
+            "digest": hashlib.sha256(text.encode()).hexdigest(),
+            "characters": len(text),
+            "rank": 0,
+            **sign(text)._asdict(),
         }
         for path, text in texts.items()
     ]
     pq.write_table(pa.Table.from_pylist(made, clean.DOCUMENTS), folder / "documents.parquet")
+    pq.write_table(pa.Table.from_pylist(made, clean.SIGNATURES), folder / "signatures.parquet")
     return folder
 
 

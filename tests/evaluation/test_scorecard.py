@@ -118,7 +118,12 @@ def test_a_signal_stops_between_checkpoints(artifacts: dict[str, Path], config_o
 
     context = local_context(tmp_path)
     with pytest.raises(InterruptedRun):
-        scorecard.run(artifacts, config_of(), tmp_path, Cancelled(work=context.work, beside=context.beside))
+        scorecard.run(
+            artifacts,
+            config_of(),
+            tmp_path,
+            Cancelled(**{name: getattr(context, name) for name in ("work", "beside", "cache")}),
+        )
 
 
 def test_check_finds_a_missing_score(scored: tuple[Path, Path], tmp_path: Path):

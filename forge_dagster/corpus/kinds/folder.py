@@ -2,14 +2,16 @@
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from forge_dagster.corpus.entry import LARGEST, Entry, kept, listing_digest, printable
+from forge_dagster.corpus.entry import LARGEST, Entry, Known, kept, listing_digest, nothing_known, printable, unchanged
 from forge_dagster.errors import SourceError
 from forge_dagster.stage import FrozenModel
 
 # A link put in a file's place is not followed; a FIFO put there does not hang us.
+SETTLED = 2 * 10**9  # ns: a file that was just written may change again within one tick of its clock
 FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -43,17 +45,27 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def read(name: str, found: os.DirEntry[str] | OSError) -> Entry:
+def _stamp(status: os.stat_result) -> str:
+    """Size, times and inode: content cannot change without one of them, for nobody sets a ctime."""
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < SETTLED:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+
+
+def read(name: str, found: os.DirEntry[str] | OSError, known: Known = nothing_known) -> Entry:
     """Read one entry; every way it can fail is a disposition."""
     path = printable(name)
     if isinstance(found, OSError):
         return Entry(path, "quarantined", f"unreadable:{found.strerror}")
     try:
-        mode = found.stat(follow_symlinks=False).st_mode
-        if stat.S_ISLNK(mode):
+        status = found.stat(follow_symlinks=False)
+        if stat.S_ISLNK(status.st_mode):
             return Entry(path, "dropped", "symlink")
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(status.st_mode):
             return Entry(path, "dropped", "special-file")
+        stamp = _stamp(status)
+        if stamp and (document := known(path, stamp)):
+            return unchanged(path, document, status.st_mtime_ns, stamp)
         with open(os.open(found.path, FLAGS), "rb", buffering=0) as file:
             before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode):
@@ -66,7 +78,7 @@ def read(name: str, found: os.DirEntry[str] | OSError) -> Entry:
         return Entry(path, "quarantined", f"unreadable:{error.strerror}")
     if len(data) != before.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         return Entry(path, "quarantined", "changed-while-read")
-    return kept(path, data, after.st_mtime_ns)
+    return kept(path, data, after.st_mtime_ns, _stamp(after))
 
 
 def _bytes(descriptor: int, size: int) -> bytes:
@@ -78,7 +90,7 @@ def _bytes(descriptor: int, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def entries(location: str, settings: Settings) -> Iterator[Entry]:
+def entries(location: str, settings: Settings, known: Known = nothing_known) -> Iterator[Entry]:
     """Every entry below the folder, sorted by path. Raises SourceError if the folder is missing."""
     folder = Path(location)
     if not folder.is_dir():
@@ -86,7 +98,7 @@ def entries(location: str, settings: Settings) -> Iterator[Entry]:
             f"{folder}: no such folder", rule="a source is an existing folder", mend="correct `location` in its file"
         )
     for name, found in walk(folder):
-        yield read(name, found)
+        yield read(name, found, known)
 
 
 def watermark(location: str, settings: Settings) -> str:

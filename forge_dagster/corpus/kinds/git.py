@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from forge_dagster.corpus.entry import LARGEST, Entry, kept, printable
+from forge_dagster.corpus.entry import LARGEST, Entry, Known, kept, nothing_known, printable, unchanged
 from forge_dagster.errors import SourceError
 from forge_dagster.stage import FrozenModel
 
@@ -23,7 +23,7 @@ class Settings(FrozenModel):
     include: tuple[str, ...] = Field(default=("*",), description="shell patterns over the whole path")
 
 
-def entries(location: str, settings: Settings) -> Iterator[Entry]:
+def entries(location: str, settings: Settings, known: Known = nothing_known) -> Iterator[Entry]:
     """Every entry of the tree, sorted by path. Raises SourceError if there is no such repository or revision."""
     with _opened(location) as repository:
         commit = _commit(repository, location, settings.revision)
@@ -31,22 +31,25 @@ def entries(location: str, settings: Settings) -> Iterator[Entry]:
         for item in listing:
             path = item.path.decode("utf-8", "surrogateescape")
             if any(fnmatch(path, pattern) for pattern in settings.include):
-                yield _entry(repository, printable(path), item.mode, item.sha, commit.commit_time)
+                yield _entry(repository, printable(path), item.mode, item.sha, commit.commit_time, known)
             else:
                 yield Entry(printable(path), "dropped", "not-included")
 
 
-def _entry(repository: "Repo", path: str, mode: int, sha: Any, seconds: int) -> Entry:
+def _entry(repository: "Repo", path: str, mode: int, sha: bytes, seconds: int, known: Known) -> Entry:
     if stat.S_ISLNK(mode):
         return Entry(path, "dropped", "symlink")
     if not stat.S_ISREG(mode):
         return Entry(path, "dropped", "submodule")
+    stamp = sha.decode("ascii")
+    if document := known(path, stamp):
+        return unchanged(path, document, seconds * 10**9, stamp)
     try:
-        blob = repository[sha]
+        blob: Any = repository[sha]
     except KeyError:
         return Entry(path, "quarantined", "unreadable:object missing")
     data = blob.as_raw_string()
-    return Entry(path, "quarantined", "too-large") if len(data) > LARGEST else kept(path, data, seconds * 10**9)
+    return Entry(path, "quarantined", "too-large") if len(data) > LARGEST else kept(path, data, seconds * 10**9, stamp)
 
 
 def watermark(location: str, settings: Settings) -> str:

@@ -4,7 +4,7 @@ import mailbox
 from collections.abc import Iterator
 from pathlib import Path
 
-from forge_dagster.corpus.entry import LARGEST, Entry, kept, listing_digest, printable
+from forge_dagster.corpus.entry import LARGEST, Entry, Known, kept, listing_digest, nothing_known, printable
 from forge_dagster.corpus.kinds import folder
 from forge_dagster.errors import SourceError
 from forge_dagster.stage import FrozenModel
@@ -16,7 +16,7 @@ class Settings(FrozenModel):
     """A mailbox has nothing to set."""
 
 
-def entries(location: str, settings: Settings) -> Iterator[Entry]:
+def entries(location: str, settings: Settings, known: Known = nothing_known) -> Iterator[Entry]:
     """Every message, in the mailbox's order. Raises SourceError if there is none at `location`."""
     path = Path(location)
     if path.is_file():

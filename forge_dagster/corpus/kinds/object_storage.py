@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from forge_dagster.corpus.entry import LARGEST, Entry, kept, listing_digest
+from forge_dagster.corpus.entry import LARGEST, Entry, Known, kept, listing_digest, nothing_known, unchanged
 from forge_dagster.errors import SourceError
 from forge_dagster.stage import FrozenModel
 
@@ -18,20 +18,25 @@ class Settings(FrozenModel):
     anonymous: bool = False
 
 
-def entries(location: str, settings: Settings) -> Iterator[Entry]:
+def entries(location: str, settings: Settings, known: Known = nothing_known) -> Iterator[Entry]:
     """Every object under the prefix, sorted by key. Raises SourceError if the store or bucket cannot be listed."""
     store, listing = _listed(location, settings)
     for name, key, found in listing:
         if found["size"] > LARGEST:
             yield Entry(name, "quarantined", "too-large")
             continue
+        changed = found.get("LastModified")
+        mtime_ns = int(changed.timestamp()) * 10**9 if changed else 0
+        stamp = f"{found['size']} {found['ETag']} {mtime_ns}" if found.get("ETag") else ""
+        if stamp and (document := known(name, stamp)):
+            yield unchanged(name, document, mtime_ns, stamp)
+            continue
         try:
             data = store.cat_file(key)
         except OSError as error:
             yield Entry(name, "quarantined", f"unreadable:{type(error).__name__}")
             continue
-        changed = found.get("LastModified")
-        yield kept(name, data, int(changed.timestamp()) * 10**9 if changed else 0)
+        yield kept(name, data, mtime_ns, stamp)
 
 
 def watermark(location: str, settings: Settings) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from forge_dagster.corpus.entry import Entry, digest, kept
+from forge_dagster.corpus.entry import Entry, Known, digest, kept, nothing_known
 from forge_dagster.errors import SourceError
 from forge_dagster.stage import FrozenModel
 
@@ -29,7 +29,7 @@ class Settings(FrozenModel):
     extension: str = Field(default="md", pattern="^[a-z0-9]+$", description="format of the text column")
 
 
-def entries(location: str, settings: Settings) -> Iterator[Entry]:
+def entries(location: str, settings: Settings, known: Known = nothing_known) -> Iterator[Entry]:
     """A document a row, in the order of ids. Raises SourceError if the database or the query fails."""
     import duckdb
 
