@@ -10,7 +10,7 @@ from forge_dagster.corpus.snapshot import snapshot_config
 from forge_dagster.corpus.split import SplitConfig
 from forge_dagster.declared import Declared
 from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
-from forge_dagster.home import home
+from forge_dagster.home import folder_of, home
 from forge_dagster.provenance.build import External
 from forge_dagster.provenance.files import sha256_file
 from forge_dagster.source import PlacedSource
@@ -49,9 +49,10 @@ def document_hops(declared: Declared) -> list[Hop]:
         Hop(
             asset="corpus",
             module="forge_dagster.corpus.corpus",
-            description="The training text, decontaminated against the benchmark, and the held-out sides.",
+            description="The training text, decontaminated against every benchmark, and the held-out sides.",
             group="documents",
             inputs={"document_split": "document_split", "domain_benchmark": "domain_benchmark", **clean},
+            external=_benchmarks,
         ),
         Hop(
             asset="instructions",
@@ -107,6 +108,19 @@ def _clean(name: str) -> Hop:
 
 def _cleaning(placed: PlacedSource) -> CleanConfig:
     return CleanConfig(cleaning=placed.source.cleaning, labels=placed.labels, rank=placed.source.rank)
+
+
+def _benchmarks(frozen: Declared) -> dict[str, External]:
+    """The items of every benchmark beside the domain benchmark."""
+    files = sorted(
+        path for path in folder_of("evals").rglob("*") if path.suffix in (".jsonl", ".json", ".csv", ".parquet")
+    )
+    return {
+        f"evals/{path.relative_to(folder_of('evals')).as_posix()}": External(
+            what=str(path), measure=partial(sha256_file, path), path=path
+        )
+        for path in files
+    }
 
 
 def _facts(frozen: Declared) -> dict[str, External]:

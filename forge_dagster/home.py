@@ -48,5 +48,5 @@ def home() -> Home:
 
 
 def folder_of(kind: str) -> Path:
-    """The folder of `recipes`, `sources` or `policies`; FORGE_RECIPES and the like name another."""
+    """The folder of `recipes`, `sources`, `policies` or `evals`; FORGE_RECIPES and the like name another."""
     return Path(os.environ.get(f"FORGE_{kind.upper()}") or PROJECT / kind).resolve()

@@ -25,6 +25,14 @@ def clean_rows(inputs: Mapping[str, Path], columns: Sequence[str] | None = None)
             yield from file.read_row_group(group, columns=columns).to_pylist()
 
 
+def clean_groups(inputs: Mapping[str, Path]) -> Iterator[tuple[pa.Table, pa.ChunkedArray]]:
+    """Clean documents and their shingles, a row group at a time, in the order of SignedDocuments."""
+    for folder in clean_folders(inputs):
+        documents, signatures = (pq.ParquetFile(folder / f"{name}.parquet") for name in ("documents", "signatures"))
+        for group in range(documents.num_row_groups):
+            yield documents.read_row_group(group), signatures.read_row_group(group, columns=["shingles"])["shingles"]
+
+
 class SignedDocuments:
     """Signatures of every source's clean documents; shingles lie in a mapped file, not in memory."""
 

@@ -6,11 +6,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from forge_dagster.corpus.clean import DOCUMENTS
-from forge_dagster.corpus.clean_documents import clean_rows
-from forge_dagster.corpus.decontaminate import benchmark_grams, contaminated_by
+from forge_dagster.corpus.clean_documents import clean_groups
+from forge_dagster.corpus.decontaminate import Forbidden, forbid_benchmark, forbid_items
 from forge_dagster.corpus.dispositions import DispositionWriter
 from forge_dagster.corpus.rows import RowWriter
 from forge_dagster.corpus.split import SIDES
@@ -29,27 +30,31 @@ TEXTS = pa.schema(
 
 def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageContext) -> Report:
     """Write train, validation and test.parquet, and dispositions.parquet. Raises DataError if no text is left."""
-    split = pq.read_table(inputs["document_split"] / "split.parquet").to_pylist()
-    side_of = {(item["source"], item["path"]): item["split"] for item in split if item["disposition"] == "kept"}
-    forbidden = benchmark_grams(inputs["domain_benchmark"])
+    split = pq.read_table(inputs["document_split"] / "split.parquet", columns=["id", "path", "split"])
+    forbidden = Forbidden()
+    forbid_benchmark(forbidden, inputs["domain_benchmark"])
+    for name, file in inputs.items():
+        if name.startswith("evals/"):
+            forbid_items(forbidden, file, file.stem)
     sizes: Counter[str] = Counter()
+    done = 0
     with ExitStack() as files:
         texts = {side: files.enter_context(RowWriter(out / f"{side}.parquet", TEXTS)) for side in SIDES}
         dispositions = files.enter_context(DispositionWriter(out / "dispositions.parquet"))
-        for document in clean_rows(inputs):
-            side = side_of.get((document["source"], document["path"]))
-            if side is None:
-                continue
-            task = contaminated_by(document["text"], forbidden) if side == "train" else None
-            if "training" not in (document.get("permitted_use") or ("training",)) and side == "train":
-                dispositions.note(document["path"], document["id"], "dropped", "use-not-permitted")
-            elif task:
-                dispositions.note(document["path"], document["id"], "dropped", f"contaminated:{task}")
-            else:
-                dispositions.note(document["path"], document["id"], "kept")
-                texts[side].add({name: document.get(name) for name in TEXTS.names}, size=len(document["text"]))
-                sizes[side] += len(document["text"].encode())
-            context.progress(dispositions.rows, len(side_of), "documents")
+        for documents, shingles in clean_groups(inputs):
+            sides = split.slice(done, len(documents))
+            assert sides["id"].to_pylist() == documents["id"].to_pylist(), "the split has the documents in their order"
+            done += len(documents)
+            came = _in_split(documents, shingles, sides["split"]).combine_chunks()
+            reasons = _reasons(came, forbidden)
+            came = came.append_column("reason", pa.array(reasons, pa.string()))
+            kept = pa.array(["dropped" if reason else "kept" for reason in reasons], pa.string())
+            dispositions.note_all(came.append_column("disposition", kept))
+            for side in SIDES:
+                rows = came.filter(pc.and_(pc.equal(came["split"], side), pc.equal(kept, "kept")))
+                texts[side].write(rows)
+                sizes[side] += pc.sum(pc.binary_length(rows["text"])).as_py() or 0
+            context.progress(done, len(split), "documents")
             if context.cancelled():
                 raise InterruptedRun("making the corpus stopped", mend="run the same command again")
     if not texts["train"].rows:
@@ -66,6 +71,28 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
             **{f"{side}_bytes": sizes[side] for side in SIDES},
         }
     )
+
+
+def _in_split(documents: pa.Table, shingles: pa.ChunkedArray, sides: pa.ChunkedArray) -> pa.Table:
+    """The documents that are on a side, with it and their shingles."""
+    table = documents.append_column("shingles", shingles).append_column("split", sides)
+    return table.filter(pc.not_equal(table["split"], ""))
+
+
+def _reasons(documents: pa.Table, forbidden: Forbidden) -> list[str]:
+    """Why each document is not trained on; empty if it is, or is held out."""
+    sides, uses = documents["split"].to_pylist(), documents["permitted_use"].to_pylist()
+    suspects = forbidden.suspects(documents["shingles"].to_pylist())
+    reasons = []
+    for index, (side, use, suspect) in enumerate(zip(sides, uses, suspects, strict=True)):
+        reason = ""
+        if side == "train":
+            task = forbidden.found_in(documents["text"][index].as_py()) if suspect else None
+            reason = f"contaminated:{task}" if task else ""
+            if use is not None and "training" not in use:
+                reason = "use-not-permitted"
+        reasons.append(reason)
+    return reasons
 
 
 STAGE = Stage(run=run, check=judge_corpus.check, check_names=judge_corpus.names)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 NONE = "zxx"  # ISO 639-2: no linguistic content
 FEWEST_LETTERS = 40
-SAMPLED = 20_000  # characters, from the middle of a longer text, where no title page or index stands
+PIECES, PIECE = 5, 240  # characters, spread over a longer text: no title page or index decides
 NOT_PROSE = re.compile(r"https?://\S+|\S+@\S+|[`|{}<>_=;/\\#*\[\]()$%^&+~]|\d+")
 CODE_FORMATS = ("code", "records", "table")
 
@@ -26,8 +26,16 @@ def language_of(text: str, format_: str) -> str:
     """ISO 639-1 code of the main language, or `zxx` if the text has too few words to have one."""
     if format_ in CODE_FORMATS:
         return NONE
-    start = max(0, (len(text) - SAMPLED) // 2)
-    prose = NOT_PROSE.sub(" ", text[start : start + SAMPLED])
+    prose = NOT_PROSE.sub(" ", _sample(text))
     if sum(map(str.isalpha, prose)) < FEWEST_LETTERS:
         return NONE
     return str(load_model().classify(prose.lower())[0])
+
+
+def _sample(text: str) -> str:
+    if len(text) <= PIECES * PIECE:
+        return text
+    step = (len(text) - PIECE) // (PIECES - 1)
+    # A piece begins and ends at a space, or in mid-word where there is none: halves of words look foreign.
+    pieces = [text[number * step : number * step + PIECE] for number in range(PIECES)]
+    return " ".join(" ".join(piece.split()[1:-1]) or piece for piece in pieces)

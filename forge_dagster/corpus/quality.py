@@ -50,7 +50,7 @@ def measure(text: str) -> Quality:
     return Quality(
         words=len(words),
         word_length=characters / count,
-        alphabetic_words=sum(1 for word in words if LETTERS.search(word)) / count,
+        alphabetic_words=sum(map(bool, map(LETTERS.search, words))) / count,
         longest_word=max(map(len, words), default=0),
         repeated_lines=_repeated_lines(sample),
         top_gram=_top_gram(words, characters),
@@ -75,11 +75,12 @@ def _repeated_lines(text: str) -> float:
 
 
 def _top_gram(words: list[str], characters: int) -> float:
-    grams = Counter(gram for gram in zip(words, words[1:], words[2:], strict=False) if LETTERS.search("".join(gram)))
-    if not grams:
-        return 0.0
-    gram, times = grams.most_common(1)[0]
-    return sum(map(len, gram)) * times / characters if times > 2 else 0.0
+    counts = Counter(zip(words, words[1:], words[2:], strict=False))
+    often = [
+        (times, sum(map(len, gram))) for gram, times in counts.items() if times > 2 and LETTERS.search("".join(gram))
+    ]
+    times, length = max(often, default=(0, 0))
+    return length * times / characters
 
 
 def _repeated_grams(words: list[str]) -> float:

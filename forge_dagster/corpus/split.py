@@ -102,13 +102,14 @@ def run(inputs: Mapping[str, Path], config: SplitConfig, out: Path, context: Sta
             mend="add documents; dispositions.parquet of clean_documents says what became of each file",
         )
     ids = table["id"].to_pylist()
+    shared = [index for group in members.values() if len(group) > 1 for index in group]
+    rows = dict(zip(shared, table.take(pa.array(shared, pa.int64())).to_pylist(), strict=True))
     cluster, reasons, kept = [""] * len(table), [""] * len(table), []
     for group in members.values():
         if len(group) == 1:
             kept += group
             cluster[group[0]] = ids[group[0]]
             continue
-        rows = dict(zip(group, table.take(pa.array(group)).to_pylist(), strict=True))
         chosen = min(group, key=lambda index: newer_first(rows[index]))
         kept.append(chosen)
         for index in group:

@@ -5,11 +5,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
 from forge_dagster.corpus import corpus
-from forge_dagster.corpus.decontaminate import benchmark_grams, contaminated_by
+from forge_dagster.corpus.decontaminate import Forbidden, forbid_benchmark, forbid_items
+from forge_dagster.corpus.signature import sign
 from forge_dagster.corpus.words import words
 from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import LocalContext, NoConfig
@@ -28,29 +31,87 @@ def benchmark(folder: Path, tasks: Mapping[str, tuple[str, list[dict[str, Any]]]
     return folder
 
 
+def forbidden_of(folder: Path) -> Forbidden:
+    found = Forbidden()
+    forbid_benchmark(found, folder)
+    return found
+
+
 def choice(query: str, right: str) -> dict[str, Any]:
     return {"query": query, "choices": ["wrong", right], "gold": 1}
 
 
 def test_thirteen_words_of_question_and_right_answer_contaminate(tmp_path: Path):
-    forbidden = benchmark_grams(benchmark(tmp_path, {"next": ("generalisation", [choice(LONG[:40], LONG[40:])])}))
+    forbidden = forbidden_of(benchmark(tmp_path, {"next": ("generalisation", [choice(LONG[:40], LONG[40:])])}))
     said = LONG.split()
-    assert contaminated_by("Before. " + ", ".join(said[1:14]).upper() + "! After.", forbidden) == "next"
-    assert contaminated_by(" ".join(said[1:13]), forbidden) is None
-    assert contaminated_by("", forbidden) is None
+    assert forbidden.found_in("Before. " + ", ".join(said[1:14]).upper() + "! After.") == "next"
+    assert forbidden.found_in(" ".join(said[1:13])) is None
+    assert forbidden.found_in("") is None
 
 
 def test_wrong_choices_and_knowledge_contaminate_nothing(tmp_path: Path):
     wrong = {"query": "q", "choices": [LONG, "right"], "gold": 1}
     tasks = {"facts": ("knowledge", [choice(LONG, "x")]), "next": ("generalisation", [wrong])}
-    assert contaminated_by(LONG, benchmark_grams(benchmark(tmp_path, tasks))) is None
+    assert forbidden_of(benchmark(tmp_path, tasks)).found_in(LONG) is None
 
 
 def test_an_item_of_eight_to_twelve_words_is_looked_for_as_a_whole(tmp_path: Path):
     items = [{"question": "one two three four five six", "answer": "seven eight"}, {"question": "ten", "answer": "x"}]
-    forbidden = benchmark_grams(benchmark(tmp_path, {"asked": ("generalisation", items)}))
-    assert contaminated_by(LONG, forbidden) == "asked"
-    assert contaminated_by("one two three four five six seven nine ten", forbidden) is None
+    forbidden = forbidden_of(benchmark(tmp_path, {"asked": ("generalisation", items)}))
+    assert forbidden.found_in(LONG) == "asked"
+    assert forbidden.found_in("one two three four five six seven nine ten") is None
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "parquet"])
+def test_any_benchmark_file_is_forbidden_whatever_its_fields_are_called(kind: str, tmp_path: Path):
+    table = pa.table({"passage": [LONG, "short"], "label": [1, 0]})
+    file = tmp_path / f"items.{kind}"
+    match kind:
+        case "parquet":
+            pq.write_table(table, file)
+        case "csv":
+            pa.csv.write_csv(table, file)
+        case "json":
+            file.write_text(json.dumps(table.to_pylist()))
+        case _:
+            file.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    forbidden = Forbidden()
+    forbid_items(forbidden, file, "passages")
+    assert forbidden.found_in(f"Before, {LONG} and after.") == "passages"
+    assert forbidden.found_in("short") is None
+
+
+def test_a_benchmark_that_cannot_be_read_is_refused(tmp_path: Path):
+    (tmp_path / "items.jsonl").write_text("{no json\n")
+    with pytest.raises(DataError, match=r"items.jsonl.*\nRule: .*\nMend: "):
+        forbid_items(Forbidden(), tmp_path / "items.jsonl", "x")
+
+
+def test_signatures_point_at_every_document_that_holds_an_item(prose: Callable):
+    forbidden = Forbidden()
+    forbidden.add(LONG, "next")
+    forbidden.add("eight words are enough to be an item", "next")
+    dirty = [
+        f"{prose(seed)} {LONG if seed % 2 else 'Eight words are enough, to be an item'} {prose(seed + 99)}"
+        for seed in range(20)
+    ]
+    clean = [prose(seed) for seed in range(200, 300)]
+    suspects = forbidden.suspects([sign(text).shingles for text in dirty + clean])
+    assert all(suspects[: len(dirty)])
+    assert sum(suspects[len(dirty) :]) < 5, "few others are looked at"
+    long = " ".join(f"w{number}" for number in range(9000))
+    assert forbidden.suspects([sign(long).shingles, sign("").shingles]) == [True, False]
+
+
+def test_items_of_evals_leave_the_training_text(hop: Callable, inputs: dict[str, Path], tmp_path: Path, rows: Callable):
+    split = rows(inputs["document_split"] / "split.parquet")
+    path = max(row["path"] for row in split if row["split"] == "train")
+    text = next(
+        row["text"] for row in rows(inputs["clean_documents/notes"] / "documents.parquet") if row["path"] == path
+    )
+    (tmp_path / "quiz.jsonl").write_text(json.dumps({"stem": text[40:300]}) + "\n")
+    out = hop("corpus", corpus.STAGE, {**inputs, "evals/quiz.jsonl": tmp_path / "quiz.jsonl"}, NoConfig())
+    assert {row["path"]: row["reason"] for row in rows(out / "dispositions.parquet")}[path] == "contaminated:quiz"
 
 
 @pytest.fixture

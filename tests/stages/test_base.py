@@ -84,7 +84,7 @@ def test_the_folder_is_whole_and_the_same_after_an_interruption(inputs: dict[str
 
     stopped = local_context(tmp_path / "stopped")
     with pytest.raises(InterruptedRun, match="after step 7 of 25"):
-        _run(inputs, tmp_path / "stopped", Stopped(stopped.work, stopped.beside))
+        _run(inputs, tmp_path / "stopped", Stopped(stopped.work, stopped.beside, stopped.cache))
     resumed, again = _run(inputs, tmp_path / "stopped")
     assert _digests(resumed) == _digests(out)
     assert again == report

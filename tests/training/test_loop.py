@@ -36,7 +36,7 @@ class StoppedContext(LocalContext):
 
 def _context(folder: Path, *, stop_after: int | None = None) -> LocalContext:
     plain = local_context(folder)
-    return plain if stop_after is None else StoppedContext(plain.work, plain.beside, after=stop_after)
+    return plain if stop_after is None else StoppedContext(plain.work, plain.beside, plain.cache, after=stop_after)
 
 
 def _train(
