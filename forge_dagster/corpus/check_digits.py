@@ -9,6 +9,15 @@ IBAN_LENGTHS = {
     "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MT": 31, "NL": 18, "NO": 15, "PL": 28, "PT": 25, "QA": 29, "RO": 24,
     "RS": 22, "SA": 24, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "TN": 24, "TR": 26, "UA": 29,
 }  # fmt: skip
+CARDS = {
+    "4": (13, 16, 19),
+    "5[1-5]|2[2-7]|35": (16,),
+    "3[47]": (15,),
+    "3[0689]": (14, 16, 19),
+    "6011|6[245]": (16, 17, 18, 19),
+    "50|5[6-9]|6[37]": tuple(range(13, 20)),
+}
+"""Prefixes and lengths that card schemes issue (ISO/IEC 7812)."""
 DNI_LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"
 ODD = {
     **dict(zip("0123456789", (1, 0, 5, 7, 9, 13, 15, 17, 19, 21), strict=True)),
@@ -33,8 +42,8 @@ def luhn(text: str) -> bool:
 def payment_card(text: str) -> bool:
     """A length and prefix that a card scheme issues, and the Luhn digit."""
     number = digits(text)
-    issued = re.match(r"4|5[1-5]|2[2-7]|3[47]|3[0689]|6(?:011|4|5)|35|62|50|5[6-9]|6[37]", number)
-    return 13 <= len(number) <= 19 and issued is not None and len(set(number)) > 1 and luhn(number)
+    issued = any(re.match(prefix, number) and len(number) in lengths for prefix, lengths in CARDS.items())
+    return issued and len(set(number)) > 1 and luhn(number)
 
 
 def iban(text: str) -> bool:

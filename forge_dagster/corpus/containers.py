@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from forge_dagster.errors import DataError
 
@@ -92,6 +92,8 @@ def _tar(data: bytes, budget: _Budget) -> Iterator[Member]:
                 )
             else:
                 yield Member(info.name, budget.read(stream))
+        if archive.fileobj is not None:
+            budget.read(cast("IO[bytes]", archive.fileobj))  # to the end, where a compressed archive has its checksum
 
 
 def _mbox(data: bytes, budget: _Budget) -> Iterator[Member]:

@@ -131,7 +131,7 @@ DETECTORS = (
     Detector("PASSPORT", _find(rf"\b(?:passport|passeport|reisepass|pasaporte|passaporto)\b{LABELLED}(?P<value>[A-Z]{{0,2}}\d{{6,9}}|[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{{8}}){AFTER}", I)),
     Detector("BIC", _find(r"\b(?:BIC|SWIFT)\b(?:[ /-]?(?:BIC|SWIFT|code))*[\s:.=]{0,4}(?P<value>[A-Z]{4}[A-Z]{2}[A-Z0-9]{2}(?:[A-Z0-9]{3})?)(?!\w)", I)),
     Detector("DATE_OF_BIRTH", _find(rf"\b{BORN}{LABELLED}(?P<value>{DATE})(?!\w)", I)),
-    Detector("COORDINATES", _find(r"(?<![\w.])-?(?:[0-8]?\d)\.\d{4,}\s?°?\s?[NS]?\s?[,;]\s?-?(?:1[0-7]\d|\d{1,2})\.\d{4,}\s?°?\s?[EW]?(?![\w.]*\d)"), (".",)),
+    Detector("COORDINATES", _find(r"(?<![\w.])-?(?:[0-8]?\d)\.\d{4,}(?:\s?°)?(?:\s?[NS])?\s?[,;]\s?-?(?:1[0-7]\d|\d{1,2})\.\d{4,}(?:\s?°)?(?:\s?[EW]\b)?(?![\w.]*\d)"), (".",)),
     Detector("PHONE", _find(r"(?<![\w+.-])(?:\+|00(?=[1-9]))[1-9]\d{0,2}[ .()/-]{0,3}(?:\d[ .()/-]{0,2}){6,12}\d(?![\w-])"), ("+", "00"), _phone),
     Detector("PHONE", _find(r"(?<![\w.-])(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-.])[2-9]\d\d[-.]\d{4}(?![\w-]|\.\d)"), ("-", ".", " "), _phone),
     Detector("PHONE", _find(rf"\b{TELEPHONE}\b[^\n\d+\[]{{0,20}}(?P<value>\(?\d[\d ()./-]{{5,18}}\d)(?![\w-])", I), (), _phone),

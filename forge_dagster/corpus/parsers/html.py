@@ -31,6 +31,8 @@ DATES = (
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 DECLARED = re.compile(rb"""charset\s*=\s*["']?\s*([\w:.-]+)""", re.IGNORECASE)
 DECLARED_WITHIN = 2048  # bytes; HTML asks for 1024
+LONGEST_CELL = 200  # characters that a row of cells can be read with
+NO_CELL = "table,ul,ol,dl,pre,h1,h2,h3,h4,h5,h6"
 DEEPEST = 300  # nested elements beyond which a page is hostile, not written
 
 
@@ -67,6 +69,7 @@ class _Page:
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
+        self._in_cell = False
 
     def _ends_line(self) -> bool:
         return not self.pieces or self.pieces[-1].endswith("\n")
@@ -81,6 +84,9 @@ class _Page:
 
     def _line(self, blank: bool) -> None:
         """Begin a new line, after an empty one if `blank`; surplus empty lines are removed later."""
+        if self._in_cell:
+            self._text(" ", preformatted=False)
+            return
         if not self._ends_line():
             self.pieces.append("\n")
         if blank:
@@ -95,7 +101,7 @@ class _Page:
             if tag == "-text":
                 self._text(child.text_content or "", preformatted)
             elif tag == "br":
-                self.pieces.append("\n")
+                self.pieces.append(" " if self._in_cell else "\n")
             elif not tag.startswith(("-", "!")):
                 self._element(child, tag, preformatted=preformatted or tag == "pre", depth=depth)
 
@@ -109,13 +115,21 @@ class _Page:
         elif tag == "li":
             self.pieces.append("- ")
         elif tag in ("td", "th") and not self._ends_line():
-            self.pieces.append(" | ")
+            self.pieces.append("| " if self.pieces[-1].endswith(" ") else " | ")
+        within = self._in_cell
+        self._in_cell = within or (tag in ("td", "th") and _is_cell(node))
         self.render(node, preformatted=preformatted, depth=depth + 1)
+        self._in_cell = within
         if tag == "tr" and _is_table_head(node):
             self._line(blank=False)
             self.pieces.append(" | ".join(["---"] * len(node.css("th"))))
         if block:
             self._line(blank=spaced)
+
+
+def _is_cell(node: Any) -> bool:
+    """Whether a cell is one line of a row; a table that lays out a page has cells with more in them."""
+    return len(node.text()) <= LONGEST_CELL and node.css_first(NO_CELL) is None
 
 
 def _is_table_head(row: Any) -> bool:
