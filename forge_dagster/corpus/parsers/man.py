@@ -24,6 +24,7 @@ MDOC: dict[str, tuple[str, str]] = {
     "Er": ("", ""), "Ic": ("", ""), "Nd": ("- ", ""), "An": ("", ""), "Mt": ("", ""), "Lk": ("", ""), "Ux": ("", ""),
     "Ad": ("", ""), "At": ("", ""), "St": ("", ""), "Cd": ("", ""), "In": ("#include <", ">"), "Vt": ("", ""),
 }  # fmt: skip
+CLOSING = frozenset(".,:;)]?!")  # stands right after the line it ends, outside its macros (mdoc(7))
 ALTERNATING = frozenset({"BR", "RB", "IR", "RI", "BI", "IB", "SB", "BX", "OP"})
 
 
@@ -131,7 +132,10 @@ def _mdoc(words: list[str]) -> str:
     """A line of mdoc macros, each called by its name among the words of the one before."""
     pieces: list[str] = []
     closing: list[str] = []
-    for word in words:
+    said = len(words)
+    while said and words[said - 1] in CLOSING:
+        said -= 1
+    for word in words[:said]:
         if word in MDOC:
             before, after = MDOC[word]
             if word in ("Fl",):
@@ -142,7 +146,7 @@ def _mdoc(words: list[str]) -> str:
         elif word not in SILENT:
             pieces.append(word)
     joined = " ".join(piece for piece in pieces if piece).replace("\0 ", "").replace("\0", "")
-    return joined + "".join(reversed(closing))
+    return joined + "".join([*reversed(closing), *words[said:]])
 
 
 def parse(data: bytes) -> Document:
