@@ -11,7 +11,7 @@ from forge_dagster.corpus.signature import sign
 from forge_dagster.source import Cleaning
 from forge_dagster.stage import FrozenModel
 
-PROSE = ("plain", "html", "pdf", "docx", "odt", "epub", "rst", "mail", "pptx", "man")  # formats the rules are made for
+PROSE = ("plain", "html", "pdf", "docx", "odt", "epub", "rst", "mail", "pptx", "man")  # formats all rules are for
 
 
 class Curated(FrozenModel):
@@ -41,7 +41,7 @@ def curate(title: str, text: str, format_: str, cleaning: Cleaning) -> Curated:
         return Curated(disposition="dropped", reason=f"language:{found['language']}", **found)
     quality = measure(text)
     found["quality"] = asdict(quality)
-    rule = broken_rule(quality) if cleaning.quality and format_ in PROSE else None
+    rule = broken_rule(quality, prose=format_ in PROSE) if cleaning.quality else None
     if rule:
         return Curated(disposition="dropped", reason=f"quality:{rule}", **found)
     found["title"], _ = redact(title, pii=cleaning.pii, secrets=cleaning.secrets)

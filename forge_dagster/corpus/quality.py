@@ -101,13 +101,13 @@ def _is_mostly_one_word(quality: Quality) -> bool:
     return quality.longest_word > max(1000, 0.3 * quality.words * quality.word_length)
 
 
-def broken_rule(quality: Quality) -> str | None:
-    """Name of the first rule that a text breaks, if any."""
+def broken_rule(quality: Quality, *, prose: bool = True) -> str | None:
+    """Name of the first rule that a text breaks, if any; tables and code answer for blobs alone."""
     if quality.replacement_characters > 0.02:
         return "undecodable"
     if quality.unspaced < UNSPACED_TEXT and (quality.word_length > 40 or _is_mostly_one_word(quality)):
         return "encoded-blob"
-    if quality.words < FEWEST_WORDS:
+    if quality.words < FEWEST_WORDS or not prose:
         return None
     if quality.alphabetic_words < 0.25:
         return "few-words"

@@ -18,6 +18,7 @@ from forge_dagster.stage import Finding
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_QUARANTINED = 0.5  # of a source; beyond it the parsers are at fault, or the source is not what it says
 SIDES = ("train", "validation", "test")
 
 
@@ -77,11 +78,15 @@ def _raw_tables(content: Path) -> dict[str, "pd.DataFrame"]:
 
 
 def _clean_tables(content: Path) -> dict[str, "pd.DataFrame"]:
+    import pandas as pd
+
     documents = _frame(content / "documents.parquet", ["id", "path", "format"], lengths_of="text")
     dispositions = _frame(content / "dispositions.parquet", ["path", "disposition"])
+    quarantined = float((dispositions["disposition"] == "quarantined").mean()) if len(dispositions) else 0.0
     return {
         "documents": documents,
         "dispositions": dispositions,
+        "faults": pd.DataFrame({"share": [quarantined]}),
         "balance": _balance(dispositions, documents=len(documents)),
     }
 
@@ -150,6 +155,13 @@ judge_clean_documents = Suite(
     {
         "documents": [_some("there_are_documents"), _ID, _TEXT, _FORMATS],
         "dispositions": [_dispositions("every_document_has_a_disposition"), _PATHS],
+        "faults": [
+            Rule(
+                "most_documents_are_readable",
+                "ExpectColumnValuesToBeBetween",
+                {"column": "share", "min_value": 0, "max_value": MOST_QUARANTINED},
+            )
+        ],
         "balance": [_ADDS_UP],
     },
 )

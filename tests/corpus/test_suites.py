@@ -71,6 +71,14 @@ def test_the_suite_of_raw_documents_fails(raw: Path, tmp_path: Path, file: str, 
     assert {name.replace("file", "*") for name in found} >= names
 
 
+def test_a_source_that_is_mostly_unreadable_is_refused(cleaned: Path, tmp_path: Path):
+    def unreadable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [*rows, *({**rows[0], "path": f"{n}", "disposition": "quarantined"} for n in range(len(rows) + 1))]
+
+    found = failing(judge_clean_documents, broken(cleaned, tmp_path / "broken", DISPOSITIONS, unreadable))
+    assert found == {"most_documents_are_readable"}
+
+
 @pytest.mark.parametrize(
     ("file", "change", "names"),
     [
