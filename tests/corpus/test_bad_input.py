@@ -17,6 +17,11 @@ from forge_dagster.corpus import clean, snapshot
 from forge_dagster.stage import LocalContext
 
 SAID = "The pump of hall seven is checked every morning before the shift begins, and oiled. "
+RUSSIAN = """Насос проверяется каждое утро перед началом смены, а вечером его чистят и красят.
+Записи хранятся в конторе у начальника цеха. Масло меняют раз в месяц, прокладки раз в полгода.
+Если давление падает, следует остановить двигатель, закрыть вентиль и позвать мастера.
+Новые работники проходят обучение в первую неделю и сдают экзамен. Инструмент возвращают на склад.
+"""
 BLOB = base64.b64encode(random.Random(3).randbytes(6000))
 PDF = b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
 
@@ -42,10 +47,7 @@ INPUTS: dict[str, tuple[bytes, str]] = {
     "nul.txt": (bytes(9000), "quarantined:unparseable"),
     "binary.txt": (random.Random(1).randbytes(5000), "quarantined:unparseable"),
     "latin.txt": ((SAID + "Prüfung für Größe. ").encode("cp1252") * 3, "kept"),
-    "koi8.txt": (
-        "Насос проверяется каждое утро, а вечером его чистят и красят. Записи хранятся.".encode("koi8-r"),
-        "kept",
-    ),
+    "koi8.txt": (RUSSIAN.encode("koi8-r"), "kept"),
     "utf16.txt": ((SAID * 3).encode("utf-16"), "kept"),
     "invisible.txt": ((SAID + "\u200b\u202e\u2066\U000e0041\ufeff" + SAID).encode(), "kept"),
     "combining.txt": (("a" + "\u0301" * 10**6).encode(), "quarantined:unparseable"),
