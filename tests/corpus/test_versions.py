@@ -45,4 +45,5 @@ def test_the_preferred_then_the_newest_then_the_longest_is_first():
         row,
         {**row, "path": "b.md"},
     ]
-    assert sorted(rows[::-1], key=newer_first) == rows
+    mixed = [*rows[4:], *rows[:4]]
+    assert sorted(mixed, key=newer_first) == rows
