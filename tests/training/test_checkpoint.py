@@ -16,7 +16,7 @@ from forge_dagster.training import checkpoint
 
 def _save(folder: Path, step: int) -> Path:
     tensors = {"model": {"w": torch.full((3, 2), float(step))}, "optimizer": {"a/w/m": torch.arange(4).bfloat16()}}
-    return checkpoint.save(folder, step, tensors, {"identity": "x", "skipped": step})
+    return checkpoint.save(folder, step, tensors, {"identity": "x", "skipped": step}, keep=())
 
 
 def _load(folder: Path) -> tuple[checkpoint.Checkpoint | None, list[str]]:
