@@ -17,6 +17,9 @@ from forge_dagster.training.optimizer import Optimizers, Rates
 from forge_dagster.training.precision import autocast
 from forge_dagster.training.settings import Settings
 
+SHORT = 512
+"""Tokens of a row up to which plain products beat the fused attention of torch on CPU, most in the backward pass."""
+
 
 class Learner:
     """What the loop knows of a model. Another way to compute (more processes) is another class with these methods."""
@@ -26,8 +29,10 @@ class Learner:
         self.dtype: torch.dtype = getattr(torch, execution.dtype)
         self.routed = hasattr(model.config, "router_aux_loss_coef")
         torch.nn.Module.to(model, execution.device)
-        if self.routed and execution.device == "cuda":
+        if execution.device == "cuda" and self.routed:
             model.set_experts_implementation("grouped_mm")
+        if execution.device == "cpu" and settings.sequence_length <= SHORT:
+            model.set_attn_implementation("eager")
         if execution.recompute:
             model.activation_checkpointing_enable({"use_reentrant": False})
         self.body: Any = torch.compile(model.base_model, dynamic=False) if execution.compiled else model.base_model
