@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import xxhash
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -168,6 +168,8 @@ def differs(path: Path) -> str:
             return f"{name} is missing"
         if _digest(path / name) != digest:
             return f"{name} differs"
+        if name.endswith(".safetensors") and not _is_safetensors(path / name):
+            return f"{name} is no safetensors file"
     return ""
 
 
@@ -181,6 +183,14 @@ def disk_errors() -> Iterator[None]:
         if number is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+
+
+def _is_safetensors(path: Path) -> bool:
+    try:
+        with safe_open(path, framework="pt"):
+            return True
+    except SafetensorError:
+        return False
 
 
 def _digest(path: Path) -> str:

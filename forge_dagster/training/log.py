@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from forge_dagster.provenance.files import write_atomically
+
 Row = Mapping[str, Any]
 """One step: numbers by name, and under `router` a list of layers. What was not measured is not there."""
 
@@ -17,13 +19,12 @@ class Log:
     def __init__(self, path: Path, *, steps_done: int) -> None:
         """Open `path` and keep the rows of its first `steps_done` steps; those after them are taken again."""
         kept = [row for row in read(path) if row["step"] < steps_done] if path.is_file() else []
+        write_atomically(path, "".join(_line(row) for row in kept).encode())
         self.path = path
-        self._file = path.open("w", encoding="utf-8")
-        for row in kept:
-            self.add(row)
+        self._file = path.open("a", encoding="utf-8")
 
     def add(self, row: Row) -> None:
-        self._file.write(json.dumps(row, allow_nan=False) + "\n")
+        self._file.write(_line(row))
 
     def sync(self) -> None:
         """Bring all rows to the disk; a checkpoint never outlives the log of its steps."""
@@ -32,6 +33,10 @@ class Log:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row, allow_nan=False) + "\n"
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The log goes on after an interruption as if there had been none, and becomes tables and plots."""
 
 import csv
+import os
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,22 @@ def test_rows_after_the_checkpoint_are_taken_again(tmp_path: Path) -> None:
     log.add(_row(3, 9.0))
     log.close()
     assert read(path) == [_row(0, 0.1), _row(1, 1.1), _row(2, 2.1), _row(3, 9.0)]
+
+
+def test_a_crash_while_it_is_taken_up_costs_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.jsonl"
+    log = Log(path, steps_done=0)
+    log.add(_row(0, 1.0))
+    log.close()
+
+    def power_cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", power_cut)
+    monkeypatch.setattr(Path, "replace", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        Log(path, steps_done=1)
+    assert read(path) == [_row(0, 1.0)]
 
 
 def test_what_is_no_number_is_refused(tmp_path: Path) -> None:
