@@ -20,6 +20,8 @@ from forge_dagster.training.schedule import warmup_stable_decay
 from forge_dagster.training.settings import Settings
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
+MOST_TIME_SAVING = 0.02
+"""Part of the time that may go into checkpoints: where one takes long, they are made more seldom."""
 LEAST_UPDATES = 0.5
 """Part of the steps that must have moved the weights."""
 
@@ -76,18 +78,22 @@ def pretrain(
         operations=found.state["operations"] if found else 0,
     )
 
-    def save(steps_done: int) -> None:
+    def save(steps_done: int) -> float:
+        """Save, and return when the next checkpoint is due."""
+        begun = time.monotonic()
         recorder.log.sync()
         state = {"identity": dict(identity), "guard": guard.state(), "operations": recorder.operations}
         checkpoint.save(folder, steps_done, learner.tensors(), state, keep=guard.anchors)
+        ended = time.monotonic()
+        return ended + max(SECONDS_BETWEEN_CHECKPOINTS, (ended - begun) / MOST_TIME_SAVING)
 
+    due = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
     if found:
         learner.load(found.tensors)
         context.progress(first, settings.steps, f"going on after step {first}")
     else:
         guard.anchor(0)
-        save(0)
-    saved = time.monotonic()
+        due = save(0)
     for step in range(first, settings.steps):
         begun, done = time.monotonic(), step + 1
         lr = warmup_stable_decay(
@@ -110,11 +116,10 @@ def pretrain(
             words = f"too many steps skipped: went back to the weights after step {anchor}"
         context.progress(done, settings.steps, words)
         stopping, at_anchor = context.cancelled(), done % settings.rewind_steps == 0
-        if done < settings.steps and (stopping or at_anchor or _due(done, settings, time.monotonic() - saved)):
+        if done < settings.steps and (stopping or at_anchor or _due(done, settings, due)):
             if at_anchor:
                 guard.anchor(done)
-            save(done)
-            saved = time.monotonic()
+            due = save(done)
         if stopping and done < settings.steps:
             recorder.close()
             raise InterruptedRun(
@@ -143,10 +148,10 @@ def check_data(documents: Documents, settings: Settings) -> None:
         )
 
 
-def _due(done: int, settings: Settings, seconds: float) -> bool:
+def _due(done: int, settings: Settings, due: float) -> bool:
     if settings.checkpoint_every_steps is not None:
         return done % settings.checkpoint_every_steps == 0
-    return seconds >= SECONDS_BETWEEN_CHECKPOINTS
+    return time.monotonic() >= due
 
 
 def _refuse_idle(outcome: Outcome) -> None:
