@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from forge_dagster.errors import RecipeError
 from forge_dagster.training.precision import Dtype, effective_dtype, threads
 
-MICRO_BATCH_TOKENS = 8192
+MICRO_BATCH_TOKENS = 4096
 DEVICES = ("cpu", "cuda")
 
 
