@@ -41,13 +41,13 @@ class Hop:
 
     def order(self, declared: Declared, force: bool = False) -> Order:
         """All that decides this artifact, given what was declared."""
-        floats = stage_of(self.module).computes_floats
+        stage = stage_of(self.module)
         return Order(
             key=self.key,
             module=self.module,
             inputs=self.inputs,
             external=self.external(declared),
             config=self.config(declared),
-            numerics=numerics() if floats else None,
+            numerics=numerics(parallel=stage.parallel) if stage.computes_floats else None,
             force=force,
         )

@@ -32,6 +32,7 @@ def ours(out: Path) -> None:
     from forge_dagster.stage import LocalContext
     from forge_dagster.tokens.reader import Documents
     from forge_dagster.training.execution import execution
+    from forge_dagster.training.learner import Learner
     from forge_dagster.training.loop import pretrain
     from forge_dagster.training.settings import Settings
 
@@ -64,12 +65,9 @@ def ours(out: Path) -> None:
     )  # fmt: skip
     model = build_model(spec, vocab_size=VOCABULARY, positions=LENGTH, seed=1)
     pretrain(
-        model,
-        documents,
-        settings,
+        Learner(model, documents, settings, replace(execution(), threads=1)),
         seed=1,
         identity={"seed": "1"},
-        execution=replace(execution(), threads=1),
         context=Context(work=out, beside=out, cache=out),
         validate=dict,
     )

@@ -33,18 +33,21 @@ def _ours(data: Path, steps: int) -> Any:
     from forge_dagster.stage import local_context
     from forge_dagster.tokens.reader import open_documents
     from forge_dagster.training.execution import execution
+    from forge_dagster.training.learner import Learner
     from forge_dagster.training.loop import pretrain
 
     documents = open_documents(data, "train")
     model = build_model(shared.spec("5M"), vocab_size=documents.vocab_size, positions=shared.LENGTH, seed=shared.SEED)
     with tempfile.TemporaryDirectory() as folder:
         pretrain(
-            model,
-            documents,
-            shared.settings(tokens=steps * shared.BATCH_TOKENS, validate_every_steps=steps),
+            Learner(
+                model,
+                documents,
+                shared.settings(tokens=steps * shared.BATCH_TOKENS, validate_every_steps=steps),
+                execution(),
+            ),
             seed=shared.SEED,
             identity={},
-            execution=execution(),
             context=local_context(Path(folder)),
             validate=dict,
         )

@@ -35,6 +35,7 @@ def bare(shards: Path, work: Path) -> None:
     from forge_dagster.stage import local_context
     from forge_dagster.tokens.reader import open_documents
     from forge_dagster.training.execution import execution
+    from forge_dagster.training.learner import Learner
     from forge_dagster.training.loop import pretrain
     from forge_dagster.training.precision import thread_limit, threads
 
@@ -48,12 +49,9 @@ def bare(shards: Path, work: Path) -> None:
             seed=given["seed"],
         )
         pretrain(
-            model,
-            documents,
-            settings,
+            Learner(model, documents, settings, execution()),
             seed=given["seed"],
             identity={},
-            execution=execution(),
             context=local_context(work),
             validate=dict,
         )

@@ -9,6 +9,7 @@ ForgeError
 ├── VerdictError           a check or a gate refused an artifact (exit code 4)
 ├── BusyError              another run holds the artifact (exit code 5)
 ├── StorageError           the disk is full or refuses a write (exit code 6)
+├── WorkerDied             a process of a training died; the same command goes on from its checkpoint (exit code 71)
 └── InterruptedRun         stopped by a signal; the same command resumes (exit code 75)
 """
 
@@ -76,6 +77,12 @@ class StorageError(ForgeError):
     """The disk is full or refuses a write."""
 
     exit_code = 6
+
+
+class WorkerDied(ForgeError):
+    """One of the processes that train together died, and the others were stopped (EX_OSERR)."""
+
+    exit_code = 71
 
 
 class InterruptedRun(ForgeError):

@@ -68,6 +68,8 @@ class Stage:
     check_names: tuple[str, ...] = ()
     computes_floats: bool = False
     """Whether numerics (dtype, threads, instruction set, library versions) belong to the fingerprint."""
+    parallel: bool = False
+    """Whether it runs as several processes where the compute profile says so."""
 
 
 @dataclass

@@ -15,11 +15,15 @@ def instruction_set() -> list[str]:
     return sorted(DECISIVE_FLAGS & cpu_flags())
 
 
-def numerics() -> dict[str, Any]:
-    """Dtype, threads, micro-batch, instruction set, library versions, ...; bit-equality holds within one value."""
+def numerics(*, parallel: bool = False) -> dict[str, Any]:
+    """Dtype, threads, micro-batch, instruction set, library versions, ...; bit-equality holds within one value.
+
+    `parallel`: whether the stage may run as several processes.
+    """
+    how = execution(parallel=parallel)
+    libraries = COMPUTING_LIBRARIES if how.world_size == 1 else (*COMPUTING_LIBRARIES, "deepspeed")
     return {
-        **execution().numerics,
+        **how.numerics,
         "instruction_set": instruction_set(),
-        "world_size": 1,
-        "libraries": {name: importlib.metadata.version(name) for name in COMPUTING_LIBRARIES},
+        "libraries": {name: importlib.metadata.version(name) for name in libraries},
     }

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from forge_dagster.declared import Declared, load_declared
-from forge_dagster.errors import ForgeError, InterruptedRun, VerdictError
+from forge_dagster.errors import ForgeError, InterruptedRun, VerdictError, WorkerDied
 from forge_dagster.home import home
 from forge_dagster.provenance.build import Order, build
 from forge_dagster.provenance.run import Run
@@ -21,6 +21,9 @@ ACTOR_TAG = "forge/actor"
 FORCE_TAG = "forge/force"
 MOST_PREEMPTIONS = 1000
 """Times that one step is taken up again after a SIGTERM; each time it goes on where it stood."""
+
+MOST_DEATHS = 3
+"""Times that a training of several processes is taken up again after one of them died."""
 
 
 def actor() -> str:
@@ -58,6 +61,10 @@ class Store(dg.ConfigurableResource[Any]):
         except InterruptedRun as error:
             context.log.info(f"{key}: {error.problem}")
             raise dg.RetryRequested(max_retries=MOST_PREEMPTIONS) from error
+        except WorkerDied as error:
+            run.note_error(key, error)
+            context.log.warning(f"{key}: {error}")
+            raise dg.RetryRequested(max_retries=MOST_DEATHS) from error
         except ForgeError as error:
             run.note_error(key, error)
             if isinstance(error, VerdictError):

@@ -24,8 +24,6 @@ EXPERTS_CHECK = "experts_are_alive"
 TRAINING = "training.json"
 LAST_ROWS = 20
 """Steps over which the final loss is averaged."""
-INTERIM_TOKENS = 16_384
-"""Most validation tokens scored while the training runs."""
 
 
 def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, context: StageContext) -> Report:
@@ -38,13 +36,16 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     from forge_dagster.tokens.reader import open_documents
     from forge_dagster.training.cost import matmul_peak
     from forge_dagster.training.execution import execution
+    from forge_dagster.training.launch import launch
+    from forge_dagster.training.learner import Learner
     from forge_dagster.training.log import read
-    from forge_dagster.training.loop import check_data, pretrain
-    from forge_dagster.training.precision import notice, thread_limit
+    from forge_dagster.training.loop import check_data
+    from forge_dagster.training.precision import notice, thread_limit, threads
     from forge_dagster.training.router import RouterCounts
     from forge_dagster.training.validation import score_sources
+    from forge_dagster.training.work import Work, train
 
-    settings, how = config.settings, execution()
+    settings, how = config.settings, execution(parallel=True)
     documents = open_documents(inputs["token_shards"], "train")
     held_out = open_documents(inputs["token_shards"], "validation")
     check_data(documents, settings)
@@ -53,24 +54,21 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
         model = build_model(
             config.model, vocab_size=documents.vocab_size, positions=settings.sequence_length, seed=config.seed
         )
-
-        def scores(most_tokens: int) -> "dict[str, Scored]":
-            return score_sources(model, held_out, most_tokens=most_tokens, dtype=how.dtype)
-
-        interim = min(settings.validation_tokens, INTERIM_TOKENS)
-        outcome = pretrain(
-            model,
-            documents,
-            settings,
-            seed=config.seed,
+        work = Work(
+            job=config,
+            shards=inputs["token_shards"],
+            folder=context.work,
             identity=_identity(config, inputs["token_shards"]),
             execution=how,
-            context=context,
-            validate=lambda: {name: scored.bits_per_byte for name, scored in scores(interim).items()},
-            peak=matmul_peak(how, context.cache),
+            peak=matmul_peak(how, context.cache) * how.world_size,
         )
+        if how.world_size == 1:
+            outcome = train(Learner(model, documents, settings, how), work, held_out, context)
+        else:
+            outcome = launch(model, work, context)
+    with thread_limit(threads()):
         routers = RouterCounts(model)
-        final = scores(settings.validation_tokens)
+        final = score_sources(model, held_out, most_tokens=settings.validation_tokens, dtype=how.dtype)
         uses = routers.take()
         routers.close()
     write_model(model, inputs["tokenizer"], out)
@@ -173,4 +171,6 @@ def _identity(config: TrainingJob[Settings], shards: Path) -> dict[str, str]:
     }
 
 
-STAGE = Stage(run=run, check=check_trained, check_names=(*CHECK_NAMES, EXPERTS_CHECK), computes_floats=True)
+STAGE = Stage(
+    run=run, check=check_trained, check_names=(*CHECK_NAMES, EXPERTS_CHECK), computes_floats=True, parallel=True
+)

@@ -9,6 +9,7 @@ from forge_dagster.training.precision import Dtype, effective_dtype, threads
 
 MICRO_BATCH_TOKENS = 4096
 DEVICES = ("cpu", "cuda")
+ZERO_STAGES = (1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,16 @@ class Execution:
     """Whether torch.compile makes the forward and backward passes."""
     recompute: bool
     """Whether activations are computed again in the backward pass instead of kept; slower, less memory, equal bits."""
+    processes: int
+    """Processes of one host that train together."""
+    hosts: int
+    zero_stage: int
+    """What DeepSpeed ZeRO shares out among processes: 1 optimizer state, 2 gradients too, 3 weights too; 0 alone."""
+
+    @property
+    def world_size(self) -> int:
+        """Processes of all hosts."""
+        return self.processes * self.hosts
 
     @property
     def numerics(self) -> dict[str, object]:
@@ -34,6 +45,8 @@ class Execution:
             "device": self.device,
             "micro_batch_tokens": self.micro_batch_tokens,
             "compiled": self.compiled,
+            "world_size": self.world_size,
+            "zero_stage": self.zero_stage,
         }
 
     def micro_rows(self, sequence_length: int) -> int:
@@ -41,25 +54,38 @@ class Execution:
         return max(self.micro_batch_tokens // sequence_length, 1)
 
 
-def execution(environment: Mapping[str, str] = os.environ) -> Execution:
+def execution(environment: Mapping[str, str] = os.environ, *, parallel: bool = False) -> Execution:
     """Read FORGE_DEVICE, FORGE_MICRO_BATCH (tokens), FORGE_COMPILE and FORGE_RECOMPUTE (0 or 1), FORGE_THREADS.
 
-    Raises RecipeError on a value that is none.
+    With `parallel`, for what may run as several processes, also FORGE_PROCESSES (of a host, 1 if not given),
+    FORGE_HOSTS (1) and FORGE_ZERO (1). Raises RecipeError on a value that is none.
     """
     device = environment.get("FORGE_DEVICE", "cpu")
     if device not in DEVICES:
         raise _broken("FORGE_DEVICE", device, f"one of {', '.join(DEVICES)}")
-    tokens = environment.get("FORGE_MICRO_BATCH", str(MICRO_BATCH_TOKENS))
-    if not tokens.isdecimal() or int(tokens) < 1:
-        raise _broken("FORGE_MICRO_BATCH", tokens, "a whole number of tokens from 1 on")
+    processes = _count("FORGE_PROCESSES", 1, environment) if parallel else 1
+    hosts = _count("FORGE_HOSTS", 1, environment) if parallel else 1
+    stage = _count("FORGE_ZERO", 1, environment)
+    if stage not in ZERO_STAGES:
+        raise _broken("FORGE_ZERO", str(stage), f"one of {', '.join(map(str, ZERO_STAGES))}")
     return Execution(
         dtype="bfloat16" if device == "cuda" else effective_dtype(),
-        threads=threads(),
+        threads=threads() if "FORGE_THREADS" in environment else max(threads() // processes, 1),
         device=device,
-        micro_batch_tokens=int(tokens),
+        micro_batch_tokens=_count("FORGE_MICRO_BATCH", MICRO_BATCH_TOKENS, environment),
         compiled=_flag("FORGE_COMPILE", environment),
         recompute=_flag("FORGE_RECOMPUTE", environment),
+        processes=processes,
+        hosts=hosts,
+        zero_stage=stage if processes * hosts > 1 else 0,
     )
+
+
+def _count(name: str, without: int, environment: Mapping[str, str]) -> int:
+    value = environment.get(name, str(without))
+    if not value.isdecimal() or int(value) < 1:
+        raise _broken(name, value, "a whole number from 1 on")
+    return int(value)
 
 
 def _flag(name: str, environment: Mapping[str, str]) -> bool:

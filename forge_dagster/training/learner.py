@@ -1,20 +1,21 @@
 """A model with its optimizers on one device: gradients of a batch, an update, and all of it as named tensors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
 from forge_dagster.tokens.order import Span
 from forge_dagster.tokens.reader import Documents
 from forge_dagster.training.batches import Batch, pack
+from forge_dagster.training.checkpoint import Checkpoint
+from forge_dagster.training.cost import Cost
 from forge_dagster.training.execution import Execution
-from forge_dagster.training.loss import head_cross_entropy
+from forge_dagster.training.objective import Objective
 from forge_dagster.training.optimizer import Optimizers, Rates
-from forge_dagster.training.precision import autocast
 from forge_dagster.training.settings import Settings
 
 SHORT = 256
@@ -23,26 +24,31 @@ with the square and little is gained."""
 
 
 class Learner:
-    """What the loop knows of a model. Another way to compute (more processes) is another class with these methods."""
+    """What the loop knows of a model and of who computes. More processes (zero.py) are another class of this shape."""
+
+    is_main = True
+    """Whether this process writes what all share."""
 
     def __init__(self, model: PreTrainedModel, documents: Documents, settings: Settings, execution: Execution) -> None:
         self.model, self.documents, self.settings, self.execution = model, documents, settings, execution
-        self.dtype: torch.dtype = getattr(torch, execution.dtype)
-        self.routed = hasattr(model.config, "router_aux_loss_coef")
         torch.nn.Module.to(model, execution.device)
-        if execution.device == "cuda" and self.routed:
+        if execution.device == "cuda" and hasattr(model.config, "router_aux_loss_coef"):
             model.set_experts_implementation("grouped_mm")
         if execution.device == "cpu" and settings.sequence_length <= SHORT:
             model.set_attn_implementation("eager")
         if execution.recompute:
             model.activation_checkpointing_enable({"use_reentrant": False})
-        self.body: Any = torch.compile(model.base_model, dynamic=False) if execution.compiled else model.base_model
+        self.cost, self.objective = Cost(model), Objective(model, execution)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Make what updates the weights."""
         self.optimizers = Optimizers(
-            model,
-            Rates(settings.muon_lr, settings.embedding_lr, settings.head_lr, settings.norm_lr, settings.router_lr),
-            momentum=settings.muon_momentum,
-            weight_decay=settings.weight_decay,
-            dtype=self.dtype,
+            self.model,
+            rates_of(self.settings),
+            momentum=self.settings.muon_momentum,
+            weight_decay=self.settings.weight_decay,
+            dtype=self.objective.dtype,
         )
 
     def gradients(self, rows: Sequence[Sequence[Span]]) -> tuple[float, float]:
@@ -50,38 +56,23 @@ class Learner:
 
         Returns the loss in nats per token, the router's part left out, and the norm before clipping.
         """
-        length, at_once = self.settings.sequence_length, self.execution.micro_rows(self.settings.sequence_length)
         loss = 0.0
-        for begin in range(0, len(rows), at_once):
-            part = rows[begin : begin + at_once]
-            loss += self._backward(pack(self.documents, part, length), share=len(part) / len(rows))
+        for batch, share in self.parts(rows, of=len(rows)):
+            total, part = self.objective(batch, share)
+            total.backward()
+            loss += float(part)
         found = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(found)
         if norm > self.settings.clip_norm:
             torch._foreach_mul_(found, float(self.settings.clip_norm / norm))
         return loss, float(norm)
 
-    def _backward(self, batch: Batch, share: float) -> float:
-        """Add the gradients of a part of the batch; its loss counts by its share of the rows."""
-        device, config = self.execution.device, self.model.config
-        with autocast(self.execution.dtype, device):
-            output = self.body(
-                input_ids=batch.inputs.to(device),
-                position_ids=batch.positions.to(device),
-                use_cache=False,  # with a cache, transformers does not look for packed documents
-                **({"output_router_logits": True} if self.routed else {}),
-            )
-        hidden, head = output.last_hidden_state.flatten(0, 1), self.model.get_output_embeddings().weight
-        labels = batch.labels.flatten().to(device)
-        loss = head_cross_entropy(hidden, head, labels, self.dtype) * (share / batch.labels.numel())
-        total = loss
-        if self.routed:
-            balance = load_balancing_loss_func(
-                output.router_logits, config.num_local_experts, config.num_experts_per_tok
-            )
-            total = loss + share * config.router_aux_loss_coef * balance
-        total.backward()
-        return float(loss.detach())
+    def parts(self, rows: Sequence[Sequence[Span]], *, of: int) -> Iterator[tuple[Batch, float]]:
+        """Cut rows into what one forward pass takes, each with its share of a batch of `of` rows."""
+        length, at_once = self.settings.sequence_length, self.execution.micro_rows(self.settings.sequence_length)
+        for begin in range(0, len(rows), at_once):
+            part = rows[begin : begin + at_once]
+            yield pack(self.documents, part, length), len(part) / of
 
     def update(self, share: float) -> None:
         """Move the weights at `share` of the peak learning rates, and drop the gradients."""
@@ -111,3 +102,24 @@ class Learner:
     def state_bytes(self) -> int:
         """About what `tensors` takes on the disk: weights, one momentum for Muon, two for AdamW."""
         return self.optimizers.state_bytes
+
+    def agree(self, *wishes: bool) -> tuple[bool, ...]:
+        """Return which of these any process wishes; the same answer for all. Without wishes: wait for all."""
+        return wishes
+
+    def total(self, counts: Tensor) -> Tensor:
+        """Return the sum of these over all processes."""
+        return counts
+
+    def whole(self, parameters: Sequence[Tensor]) -> AbstractContextManager[Any]:
+        """Have these parameters whole inside the block, wherever their parts lie."""
+        return nullcontext()
+
+    def find(self, newest: Callable[[], Checkpoint | None], at: Callable[[int], Checkpoint]) -> Checkpoint | None:
+        """Return the `newest` checkpoint; processes that may not touch the folder read the one `at` its step."""
+        return newest()
+
+
+def rates_of(settings: Settings) -> Rates:
+    """Peak learning rates by kind of parameter."""
+    return Rates(settings.muon_lr, settings.embedding_lr, settings.head_lr, settings.norm_lr, settings.router_lr)

@@ -5,14 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import PreTrainedModel
-
 from forge_dagster.errors import DataError, InterruptedRun, RecipeError
 from forge_dagster.stage import StageContext
 from forge_dagster.tokens.order import Order
 from forge_dagster.tokens.reader import Documents
 from forge_dagster.training import checkpoint
-from forge_dagster.training.execution import Execution
 from forge_dagster.training.guard import Guard
 from forge_dagster.training.learner import Learner
 from forge_dagster.training.recorder import Recorder, Taken
@@ -42,36 +39,37 @@ class Outcome:
 
 
 def pretrain(
-    model: PreTrainedModel,
-    documents: Documents,
-    settings: Settings,
+    learner: Learner,
     *,
     seed: int,
     identity: Mapping[str, str],
-    execution: Execution,
     context: StageContext,
     validate: Callable[[], Mapping[str, float]],
     peak: float | None = None,
+    checkpoints: Path | None = None,
 ) -> Outcome:
-    """Train `model` in place for settings.steps steps, from the newest checkpoint in context.work if there is one.
+    """Train the learner's model in place for all its steps, from the newest checkpoint if there is one.
 
     `identity` names what is trained on what, part by part; a checkpoint of another identity is refused
-    (IntegrityError). `validate` returns bits per byte by source. Raises InterruptedRun after saving when
-    context.cancelled(); DataError if the documents are too few or too short; RecipeError if the training diverges;
-    StorageError if the disk has no room for the checkpoints.
+    (IntegrityError). `validate` returns bits per byte by source. `checkpoints`: their folder if it is not in
+    context.work. Raises InterruptedRun after saving when context.cancelled(); DataError if the documents are too few or
+    too short; RecipeError if the training diverges; StorageError if the disk has no room for the checkpoints.
     """
+    settings, documents = learner.settings, learner.documents
     check_data(documents, settings)
     order = Order(seed, documents.lengths, settings.sequence_length, settings.rows)
-    learner = Learner(model, documents, settings, execution)
-    folder = context.work / "checkpoints"
-    checkpoint.preflight(folder, learner.state_bytes)
-    found = checkpoint.resume(folder, identity, tell=lambda text: context.progress(0, settings.steps, text))
+    folder = checkpoints or context.work / "checkpoints"
+    if learner.is_main:
+        checkpoint.preflight(folder, learner.state_bytes)
+    found = learner.find(
+        lambda: checkpoint.resume(folder, identity, tell=lambda text: context.progress(0, settings.steps, text)),
+        lambda step: checkpoint.load(folder, step),
+    )
     first = found.step if found else 0
     guard = Guard(settings.spike_sigmas, **(found.state["guard"] if found else {}))
     recorder = Recorder(
-        model,
+        learner,
         context.work / "log.jsonl",
-        execution=execution,
         peak=peak,
         validate=validate,
         steps_done=first,
@@ -83,7 +81,10 @@ def pretrain(
         begun = time.monotonic()
         recorder.log.sync()
         state = {"identity": dict(identity), "guard": guard.state(), "operations": recorder.operations}
-        checkpoint.save(folder, steps_done, learner.tensors(), state, keep=guard.anchors)
+        tensors = learner.tensors()
+        if learner.is_main:
+            checkpoint.save(folder, steps_done, tensors, state, keep=guard.anchors)
+        learner.agree()  # nobody goes on before it is saved
         ended = time.monotonic()
         return ended + max(SECONDS_BETWEEN_CHECKPOINTS, (ended - begun) / MOST_TIME_SAVING)
 
@@ -115,8 +116,9 @@ def pretrain(
             learner.load(checkpoint.load(folder, anchor).tensors)
             words = f"too many steps skipped: went back to the weights after step {anchor}"
         context.progress(done, settings.steps, words)
-        stopping, at_anchor = context.cancelled(), done % settings.rewind_steps == 0
-        if done < settings.steps and (stopping or at_anchor or _due(done, settings, due)):
+        stopping, saving = learner.agree(context.cancelled(), _due(done, settings, due))
+        at_anchor = done % settings.rewind_steps == 0
+        if done < settings.steps and (stopping or at_anchor or saving):
             if at_anchor:
                 guard.anchor(done)
             due = save(done)

@@ -10,6 +10,10 @@ from torch import Tensor, nn
 # Coefficients of the quintic iteration, chosen for slope at zero: singular values end in about 0.7 .. 1.2.
 A, B, C = 3.4445, -4.7750, 2.0315
 
+# For short runs, and an epsilon that does not drown the rare tokens' gradients (nanochat).
+ADAM_BETAS = (0.8, 0.95)
+ADAM_EPSILON = 1e-10
+
 
 def orthogonalise(matrices: Tensor, *, dtype: torch.dtype, steps: int = 5) -> Tensor:
     """Return the nearest semi-orthogonal matrix of each matrix, roughly: [n, rows, columns] -> the same shape.
@@ -44,7 +48,7 @@ class Muon(torch.optim.Optimizer):
     ) -> None:
         super().__init__([parameter for _, parameter in named], {"lr": lr})
         self.momentum, self.weight_decay, self.dtype = momentum, weight_decay, dtype
-        self.views = {parameter: _matrices(name, parameter) for name, parameter in named}
+        self.views = {parameter: matrices_of(name, parameter) for name, parameter in named}
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -67,7 +71,7 @@ class Muon(torch.optim.Optimizer):
                 parameter.add_(part.reshape(parameter.shape), alpha=-group["lr"] * scale)
 
 
-def _matrices(name: str, parameter: nn.Parameter) -> tuple[int, int, int]:
+def matrices_of(name: str, parameter: nn.Parameter) -> tuple[int, int, int]:
     """Return (matrices, rows, columns) of a parameter."""
     *stack, rows, columns = parameter.shape
     count = stack[0] if stack else 1
@@ -104,8 +108,7 @@ class Optimizers:
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         self.parts: dict[str, torch.optim.Optimizer] = {
             "muon": Muon(kinds["muon"], lr=rates.muon, momentum=momentum, weight_decay=weight_decay, dtype=dtype),
-            # Betas for short runs and an epsilon that does not drown the rare tokens' gradients (nanochat).
-            "adamw": torch.optim.AdamW(groups, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.0, fused=True),
+            "adamw": torch.optim.AdamW(groups, betas=ADAM_BETAS, eps=ADAM_EPSILON, weight_decay=0.0, fused=True),
         }
         self.peaks = [(group, group["lr"]) for part in self.parts.values() for group in part.param_groups]
 

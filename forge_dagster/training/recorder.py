@@ -5,12 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from transformers import PreTrainedModel
-
 from forge_dagster.tokens.order import Span
-from forge_dagster.training.cost import Cost
-from forge_dagster.training.execution import Execution
 from forge_dagster.training.guard import Verdict
+from forge_dagster.training.learner import Learner
 from forge_dagster.training.log import Log
 from forge_dagster.training.meters import Energy, peak_memory
 from forge_dagster.training.router import RouterCounts
@@ -31,10 +28,9 @@ class Recorder:
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        learner: Learner,
         path: Path,
         *,
-        execution: Execution,
         peak: float | None,
         validate: Callable[[], Mapping[str, float]],
         steps_done: int,
@@ -44,14 +40,14 @@ class Recorder:
 
         `peak`: operations a second that the machine can do at best, None if nobody measured.
         """
-        self.log = Log(path, steps_done=steps_done)
-        self.cost, self.routers, self.energy = Cost(model), RouterCounts(model), Energy()
-        self.device, self.peak, self.operations = execution.device, peak, operations
+        self.learner, self.log = learner, Log(path, steps_done=steps_done)
+        self.routers, self.energy = RouterCounts(learner.model), Energy()
+        self.peak, self.operations = peak, operations
         self.validate, self.validation = validate, dict[str, float]()
 
     def step(self, taken: Taken, rows: Sequence[Sequence[Span]], *, seconds: float, validate: bool) -> str:
         """Write one row, with validation and routers if it is time for them; return it in words."""
-        operations = self.cost.of(rows)
+        operations = self.learner.cost.of(rows)
         self.operations += operations
         count = sum(span.length for spans in rows for span in spans)
         row: dict[str, Any] = {"step": taken.step, "tokens": (taken.step + 1) * count}
@@ -62,7 +58,7 @@ class Recorder:
         row |= {"tokens_per_second": round(count / seconds, 1)}
         if self.peak is not None:
             row["mfu"] = round(operations / seconds / self.peak, 4)
-        row |= {"flops": self.operations, "peak_memory_bytes": peak_memory(self.device)}
+        row |= {"flops": self.operations, "peak_memory_bytes": peak_memory(self.learner.execution.device)}
         joules = self.energy.joules()
         if joules is not None:
             row["joules"] = joules
@@ -77,7 +73,7 @@ class Recorder:
         self.routers.close()
 
     def _validated(self) -> dict[str, Any]:
-        uses = self.routers.take()
+        uses = self.routers.take(self.learner.total)
         self.validation = dict(self.validate())
         self.routers.forget()  # what validation itself sent through the routers
         routers = {"router": [use._asdict() for use in uses]} if uses else {}

@@ -1,7 +1,7 @@
 """How a mixture's routers share tokens among experts, counted at the doors of the experts themselves."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -34,9 +34,12 @@ class RouterCounts:
             module.register_forward_pre_hook(self._counter(number)) for number, module in enumerate(self._layers)
         ]
 
-    def take(self) -> list[LayerUse]:
-        """Return the use of each layer, some tokens having gone through it, and begin anew."""
-        uses = [layer_use(count.tolist()) for count in self._counts]
+    def take(self, total: Callable[[Tensor], Tensor] = lambda counts: counts) -> list[LayerUse]:
+        """Return the use of each layer, some tokens having gone through it, and begin anew.
+
+        `total` adds up the counts of all processes.
+        """
+        uses = [layer_use(total(count).tolist()) for count in self._counts]
         self.forget()
         return uses
 

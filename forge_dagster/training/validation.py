@@ -17,6 +17,8 @@ from forge_dagster.training.loss import head_cross_entropy
 from forge_dagster.training.precision import Dtype, autocast, effective_dtype
 
 BATCH_TOKENS = 8192
+INTERIM_TOKENS = 16_384
+"""Most validation tokens scored while a training runs."""
 
 
 class Scored(NamedTuple):

@@ -13,6 +13,7 @@ from forge_dagster.recipe import load_recipe
 from forge_dagster.stage import local_context
 from forge_dagster.tokens.reader import Documents
 from forge_dagster.training.execution import execution
+from forge_dagster.training.learner import Learner
 from forge_dagster.training.log import read
 from forge_dagster.training.loop import Outcome, pretrain
 from forge_dagster.training.settings import Settings
@@ -33,12 +34,14 @@ def _train(folder: Path, *, compiled: bool) -> Outcome:
         sizes=lengths, source=np.zeros_like(lengths), sources=("numbers",), vocab_size=300,
     )  # fmt: skip
     return pretrain(
-        build_model(recipe.model.model_copy(update=shape), vocab_size=300, positions=LENGTH, seed=1),
-        documents,
-        Settings.model_validate(recipe.stages[0].settings | changes),
+        Learner(
+            build_model(recipe.model.model_copy(update=shape), vocab_size=300, positions=LENGTH, seed=1),
+            documents,
+            Settings.model_validate(recipe.stages[0].settings | changes),
+            replace(execution(), dtype="float32", threads=1, compiled=compiled),
+        ),
         seed=1,
         identity={},
-        execution=replace(execution(), dtype="float32", threads=1, compiled=compiled),
         context=local_context(folder),
         validate=dict,
     )

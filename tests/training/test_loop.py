@@ -25,7 +25,10 @@ from forge_dagster.training.log import read
 from forge_dagster.training.loop import Outcome, pretrain
 from forge_dagster.training.settings import Settings
 
-PLAIN = Execution(dtype="float32", threads=1, device="cpu", micro_batch_tokens=8192, compiled=False, recompute=False)
+PLAIN = Execution(
+    dtype="float32", threads=1, device="cpu", micro_batch_tokens=8192, compiled=False, recompute=False,
+    processes=1, hosts=1, zero_stage=0,
+)  # fmt: skip
 
 
 @dataclass
@@ -54,12 +57,9 @@ def _train(
 ) -> tuple[str, Outcome]:
     model = build_model(spec, vocab_size=300, positions=settings.sequence_length, seed=1)
     outcome = pretrain(
-        model,
-        open_documents(shards, "train"),
-        settings,
+        Learner(model, open_documents(shards, "train"), settings, replace(PLAIN, **execution)),
         seed=1,
         identity=identity or {"seed": "1"},
-        execution=replace(PLAIN, **execution),
         context=context,
         validate=lambda: {"s": 1.0},
     )

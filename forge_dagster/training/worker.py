@@ -1,0 +1,140 @@
+"""One of the processes that train a model together: `torchrun ... -m forge_dagster.training.worker FOLDER/work.json`.
+
+The stage starts it on one host. On a cluster every host runs the same command with torchrun's rendezvous arguments of
+its own; FOLDER is one that all hosts see. Ends with the exit code of the error, 75 if a signal stopped it.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from forge_dagster.environment import close
+from forge_dagster.errors import ForgeError, RecipeError
+from forge_dagster.model.build import build_model
+from forge_dagster.stage import LocalContext
+from forge_dagster.tokens.reader import open_documents
+from forge_dagster.training import checkpoint
+from forge_dagster.training.launch import ERRORS, LAUNCHER, PROGRESS, STOP, TRAINED
+from forge_dagster.training.precision import thread_limit
+from forge_dagster.training.work import Work, train
+from forge_dagster.training.zero import ZeroLearner
+
+
+@dataclass
+class WorkerContext(LocalContext):
+    """Progress into a file that the stage reads; told to stop by SIGTERM or by the stage."""
+
+    shared: Path = field(kw_only=True)
+    signalled: bool = False
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        if dist.get_rank() == 0:
+            new = self.shared / f".{PROGRESS}"
+            new.write_text(json.dumps([done, total, text]), encoding="utf-8")
+            new.rename(self.shared / PROGRESS)
+
+    def cancelled(self) -> bool:
+        return self.signalled or (self.shared / STOP).exists()
+
+    def cancel(self, *_: object) -> None:
+        self.signalled = True
+
+
+def run(work: Work) -> None:
+    """Take part in a training to its end; the first process leaves the trained weights in the folder."""
+    rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if world != work.execution.world_size:
+        raise RecipeError(
+            f"torchrun started {world} processes",
+            rule=f"this training was planned for {work.execution.world_size}",
+            mend="start FORGE_HOSTS hosts with FORGE_PROCESSES processes each",
+        )
+    own = work.folder if rank == 0 else work.folder / f"rank-{rank}"
+    own.mkdir(exist_ok=True)
+    context = WorkerContext(own, own, own, shared=work.folder)
+    signal.signal(signal.SIGTERM, context.cancel)
+    settings, documents = work.job.settings, open_documents(work.shards, "train")
+    with _together(work, rank, world), thread_limit(work.execution.threads):
+        model = build_model(
+            work.job.model, vocab_size=documents.vocab_size, positions=settings.sequence_length, seed=work.job.seed
+        )
+        learner = ZeroLearner(model, documents, settings, work.execution)
+        outcome = train(learner, work, open_documents(work.shards, "validation"), context)
+        tensors = {"model": learner.tensors()["model"]}
+        if learner.is_main:
+            state = {"guard": outcome.guard.state(), "operations": outcome.operations}
+            checkpoint.save(work.folder / TRAINED, outcome.steps, tensors, state, keep=())
+        learner.agree()
+
+
+@contextmanager
+def _together(work: Work, rank: int, world: int) -> Iterator[None]:
+    """Join the other processes. On one host they meet at a file and speak over the loopback interface."""
+    cuda = work.execution.device == "cuda"
+    if cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    meeting = None
+    if work.execution.hosts == 1:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        place = work.folder / f"meeting-{os.environ['TORCHELASTIC_RUN_ID']}"
+        meeting = dist.FileStore(str(place), world)
+    dist.init_process_group("nccl" if cuda else "gloo", store=meeting, rank=rank, world_size=world)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def _die_with(process: int) -> None:
+    """End this process as soon as that one is gone: nobody would take up its work or stop it."""
+    handle = os.pidfd_open(process)
+
+    def follow() -> None:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        poll.poll()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=follow, name=f"die-with-{process}", daemon=True).start()
+
+
+def _tell(folder: Path, error: ForgeError | OSError) -> None:
+    """Leave an error where the stage finds it."""
+    (folder / ERRORS).mkdir(exist_ok=True)
+    if isinstance(error, OSError):
+        told = {"errno": error.errno, "strerror": error.strerror, "filename": error.filename}
+    else:
+        told = {"kind": type(error).__name__, "problem": error.problem, "rule": error.rule, "mend": error.mend}
+    (folder / ERRORS / f"{os.environ['RANK']}.json").write_text(json.dumps(told), encoding="utf-8")
+
+
+def main() -> None:
+    """Read the work and take part in it."""
+    close()
+    for process in (os.getppid(), os.environ.get(LAUNCHER)):
+        if process is not None:
+            _die_with(int(process))
+    work = Work.model_validate_json(Path(sys.argv[1]).read_bytes())
+    try:
+        run(work)
+    except ForgeError as error:
+        _tell(work.folder, error)
+        print(error, file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+    except OSError as error:
+        _tell(work.folder, error)
+        raise
+
+
+if __name__ == "__main__":
+    main()
