@@ -1,32 +1,42 @@
 """Runs raw and clean documents over bad inputs, and watches what the parser processes cost and leave behind."""
 
+import os
 import resource
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hostile import LISTENER, SAID, Inputs
 
 from forge_dagster.corpus import clean, snapshot
-from forge_dagster.corpus.parse import Answer, Worker
+from forge_dagster.corpus.parse import SECONDS, Answer, Worker
 from forge_dagster.corpus.parse_worker import MEMORY, PROCESSOR_SECONDS
 from forge_dagster.source import Cleaning
 from forge_dagster.stage import LocalContext
 
 NEIGHBOUR = "neighbour.txt"
-MOST_SECONDS = PROCESSOR_SECONDS / 2  # of processor time a document
 
 
-@dataclass
+@dataclass(frozen=True)
+class Cost:
+    """What one document cost: processor and wall seconds, and the peak of its process, in resident bytes, so far."""
+
+    seconds: float
+    wall: float
+    peak: int
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """Disposition with reason of every entry, raw then clean; clean texts; what each document cost a process."""
+    """Disposition with reason of every entry, raw then clean; clean texts; what each document cost."""
 
     told: dict[str, str]
     texts: dict[str, str]
-    costs: dict[str, tuple[float, int]] = field(default_factory=dict)
+    costs: dict[str, Cost]
 
     def wrong(self, inputs: Inputs, **more: str) -> dict[str, tuple[str | None, str]]:
         """Entries that became something else than they should: what, and what they should."""
@@ -38,32 +48,34 @@ class Outcome:
         }
 
 
-def cost_of(pid: int) -> tuple[float, int]:
-    """Processor seconds and peak resident bytes of a process so far."""
-    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+def spent(process: psutil.Process | None) -> tuple[float, int]:
+    """Processor seconds and peak resident bytes of a process so far; of none, those of every child that ended."""
+    if process is None:
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return ended.ru_utime + ended.ru_stime, ended.ru_maxrss << 10
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    return (int(after_name[11]) + int(after_name[12])) / 100, peak << 10
+    times = process.cpu_times()
+    return times.user + times.system, peak << 10
 
 
 @pytest.fixture
-def costs(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[float, int]]:
-    """Processor seconds and peak memory of each document's process; of one that died, what its death cost."""
-    found: dict[str, tuple[float, int]] = {}
+def costs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Cost]:
+    """What each document cost its parser process, or its death."""
+    found: dict[str, Cost] = {}
     ask = Worker.ask
 
     def watched(self: Worker, head: dict[str, Any], data: bytes) -> Answer:
-        before = cost_of(self._process.pid)[0] if self._process else None
-        dead, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        self._process = self._process or self._start()
+        process, start = psutil.Process(self._process.pid), time.monotonic()
+        before, _ = spent(process)
+        ended, _ = spent(None)
         answer = ask(self, head, data)
-        if self._process:
-            seconds, peak = cost_of(self._process.pid)
-            spent = seconds - before if before is not None else 0.0
-        else:
-            ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-            spent, peak = min(time.monotonic() - start, ended.ru_utime - dead.ru_utime), ended.ru_maxrss << 10
+        wall = time.monotonic() - start
+        after, peak = spent(process if self._process else None)
+        seconds = after - before if self._process else min(after - ended, wall)
         if "path" in head:
-            found[head["path"]] = (spent, peak)
+            found[head["path"]] = Cost(seconds, wall, peak)
         return answer
 
     monkeypatch.setattr(Worker, "ask", watched)
@@ -76,7 +88,7 @@ def become(
     context: LocalContext,
     rows: Callable[[Path], list[dict[str, Any]]],
     clean_config: clean.CleanConfig,
-    costs: dict[str, tuple[float, int]],
+    costs: dict[str, Cost],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Outcome]]:
     """Write the inputs into a folder, read and clean it; nothing may be left, called or spent beyond the caps."""
@@ -107,13 +119,20 @@ def become(
         texts = {row["path"]: row["text"] for row in rows(tmp_path / "clean" / "documents.parquet")}
         return Outcome(told, texts, costs)
 
+    opened = len(os.listdir("/proc/self/fd"))
     yield run
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clean", "context", "documents", "elsewhere", "raw"]
     assert not list(elsewhere.iterdir()), "no file is written elsewhere"
     LISTENER.setblocking(False)
     with pytest.raises(BlockingIOError):
         LISTENER.accept()
-    dear = {path: cost for path, cost in costs.items() if cost[0] > MOST_SECONDS or cost[1] > MEMORY}
+    assert not psutil.Process().children(), "no process is left"
+    assert len(os.listdir("/proc/self/fd")) <= opened, "no file is left open"
+    dear = {
+        path: cost
+        for path, cost in costs.items()
+        if cost.seconds > PROCESSOR_SECONDS / 2 or cost.wall > SECONDS / 2 or cost.peak > MEMORY
+    }
     assert not dear
 
 

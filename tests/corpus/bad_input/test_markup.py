@@ -77,7 +77,7 @@ DATA: Inputs = {
     "quotes.csv": (b'"' * 300_001, "dropped:quality"),
     "wide.csv": (b"," * 3_000_000, "dropped:empty-text"),
     "cell.csv": (b'a,"' + b"x" * 3_000_000 + b'"', "quarantined:unparseable"),
-    "nested.ipynb": (b'{"cells":' + b"[" * 100_000, "quarantined:"),
+    "nested.ipynb": (b'{"cells":' + b"[" * 100_000, "quarantined:unparseable"),
 }
 MAIL: Inputs = {
     "attachments.eml": (lambda: message(1), "kept"),
@@ -108,4 +108,4 @@ def test_all_bad_markup_has_its_disposition(become: Callable):
     assert "evil.exe" in outcome.texts["attachments.eml"], "an attachment is named"
     assert "Round 0" in outcome.texts["attachments.eml"], "a forwarded message is read"
     for name in ("abyss.html", "abyss-of-lists.html", "abyss-closed.html"):
-        assert outcome.costs[name][0] < 2
+        assert outcome.costs[name].seconds < 2

@@ -82,20 +82,20 @@ CATALOGUE: Inputs = {
     "attachment.pdf": (pdf(catalog=f"{CATALOG} {ATTACHED}", more=[stream(b"MZ evil", "/Type /EmbeddedFile")]), "kept"),
     "link.pdf": (pdf(page=PAGE[:-3] + f"/Annots [<< /Subtype /Link /A << /S /URI /URI ({LEAK}) >> >>] >>"), "kept"),
     "table-loop.pdf": (lambda: pdf(trailer="/Prev 9"), "kept"),
-    "pages-loop.pdf": (pdf(pages="<< /Type /Pages /Kids [2 0 R 2 0 R] /Count 2 >>"), "quarantined:"),
+    "pages-loop.pdf": (pdf(pages="<< /Type /Pages /Kids [2 0 R 2 0 R] /Count 2 >>"), "quarantined:unparseable"),
     "count.pdf": (pdf(pages="<< /Type /Pages /Kids [3 0 R] /Count 2000000000 >>"), "kept"),
     "ten-thousand-pages.pdf": (lambda: of_pages(10_000), "kept"),
     "million-pages.pdf": (lambda: pdf(pages=MILLION), "quarantined:unparseable:1,000,000 pages"),
     "flate.pdf": (lambda: pdf(content=flate(SHOWN, 40)), "kept"),
     "flate-bomb.pdf": (lambda: pdf(content=flate(b" " * (400 << 20), 3)), "dropped:empty-text"),
-    "page-bomb.pdf": (lambda: pdf(content=flate(SHOWN * 1_000_000, 2)), "quarantined:"),
+    "page-bomb.pdf": (lambda: pdf(content=flate(SHOWN * 1_000_000, 2)), "quarantined:parser-crashed"),
     "deep-array.pdf": (pdf(content=stream(b"[" * 200_000 + SHOWN)), "dropped:empty-text"),
     "deep-pages.pdf": (
         lambda: pdf(
             pages="<< /Type /Pages /Kids [6 0 R] /Count 1 >>",
             more=[f"<< /Type /Pages /Parent 2 0 R /Kids [{n + 7} 0 R] /Count 1 >>".encode() for n in range(20_000)],
         ),
-        "quarantined:",
+        "quarantined:unparseable",
     ),
 }
 
