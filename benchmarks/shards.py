@@ -9,7 +9,7 @@ from forge_dagster.sample.generate import generate
 from forge_dagster.source import Cleaning, PlacedSource, Shard, Source
 from forge_dagster.stage import local_context
 
-DOCUMENTS = 4000
+DOCUMENTS = 3000
 SHARDS = (1, 4)
 
 
@@ -34,14 +34,14 @@ def main() -> None:
     """Print the processor time of the whole and of each of its shards; each starts parser processes of its own."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        generate(DOCUMENTS, 1, root / "sample")
+        generate(DOCUMENTS, 1, root / "company")
         print(f"\n{DOCUMENTS:,} documents read and cleaned, processor seconds")
         for count in SHARDS:
             terms = {"owner": "o", "licence": "internal", "sensitivity": "internal", "cleaning": Cleaning()}
             source = Source(name="sample", kind="folder", location="sample", shards=count, **terms)
-            placed = PlacedSource(source=source, location=str(root / "sample" / "documents"), facts=None)
+            placed = PlacedSource(source=source, location=str(root / "company" / "documents"), facts=None)
             spent = []
             for partition, shard in source.partitions.items():
                 (root / partition).mkdir()
                 spent.append(_made(placed, shard, root / partition))
-            print(f"{count:>3} shards {sum(spent):>8.1f} in all {max(spent):>8.1f} the longest")
+            print(f"in {count} {'shard ' if count == 1 else 'shards'}: {sum(spent):.1f}, the longest {max(spent):.1f}")

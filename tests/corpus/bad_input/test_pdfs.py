@@ -42,7 +42,8 @@ def pdf(
         body += b"%d 0 obj\n%b\nendobj\n" % (number, item)
     table = "".join(f"{place:010} 00000 n \n" for place in places)
     head = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
-    end = f"trailer << /Size {len(objects) + 1} /Root 1 0 R {trailer} >>\nstartxref\n{len(body)}\n%%EOF\n"
+    more_of_it = trailer.format(here=len(body))
+    end = f"trailer << /Size {len(objects) + 1} /Root 1 0 R {more_of_it} >>\nstartxref\n{len(body)}\n%%EOF\n"
     return body + (head + end).encode()
 
 
@@ -81,7 +82,7 @@ CATALOGUE: Inputs = {
     "script.pdf": (pdf(catalog=f"{CATALOG} {SCRIPT}"), "kept"),
     "attachment.pdf": (pdf(catalog=f"{CATALOG} {ATTACHED}", more=[stream(b"MZ evil", "/Type /EmbeddedFile")]), "kept"),
     "link.pdf": (pdf(page=PAGE[:-3] + f"/Annots [<< /Subtype /Link /A << /S /URI /URI ({LEAK}) >> >>] >>"), "kept"),
-    "table-loop.pdf": (lambda: pdf(trailer="/Prev 9"), "kept"),
+    "table-loop.pdf": (lambda: pdf(trailer="/Prev {here}"), "kept"),
     "pages-loop.pdf": (pdf(pages="<< /Type /Pages /Kids [2 0 R 2 0 R] /Count 2 >>"), "quarantined:unparseable"),
     "count.pdf": (pdf(pages="<< /Type /Pages /Kids [3 0 R] /Count 2000000000 >>"), "kept"),
     "ten-thousand-pages.pdf": (lambda: of_pages(10_000), "kept"),
