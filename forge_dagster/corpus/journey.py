@@ -1,7 +1,7 @@
 """One document's way through the stages: what each decided, and the text before and after."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,13 @@ from forge_dagster.corpus.clean import Parsed
 from forge_dagster.corpus.formats import format_of
 from forge_dagster.corpus.parse import Parsers
 from forge_dagster.errors import UserError
+from forge_dagster.source import source_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MOST_NAMED = 5  # of the documents that a name fits
+RAW = "raw_documents/"
 STAGES = ("raw", "clean", "split", "corpus")
 
 
@@ -62,15 +64,18 @@ def journey(connection: "DuckDBPyConnection", document: dict[str, Any]) -> dict[
     return {stage: rows[0] for stage, rows in found.items() if rows}
 
 
-def text_before(raw_documents: Path, document: dict[str, Any]) -> str:
-    """What the parser gives of the document's bytes, or why it gives nothing."""
+def text_before(contents: Mapping[str, Path], document: dict[str, Any]) -> str:
+    """What the parser gives of the document's bytes, or why it gives nothing; `contents` by artifact key."""
     if format_of(document["path"]) is None:
         return ""
-    file = pq.ParquetFile(raw_documents / "documents.parquet")
-    for group in range(file.num_row_groups):
-        paths = file.read_row_group(group, columns=["path"])["path"]
-        at = pc.index(paths, document["path"]).as_py()
-        if at >= 0:
+    partitions = {key.removeprefix(RAW): folder for key, folder in contents.items() if key.startswith(RAW)}
+    folders = [folder for partition, folder in partitions.items() if source_of(partition) == document["source"]]
+    for file in (pq.ParquetFile(folder / "documents.parquet") for folder in folders):
+        for group in range(file.num_row_groups):
+            paths = file.read_row_group(group, columns=["path"])["path"]
+            at = pc.index(paths, document["path"]).as_py()
+            if at < 0:
+                continue
             data = file.read_row_group(group, columns=["bytes"])["bytes"][at].as_py()
             with Parsers(1) as parsers:
                 found = parsers.submit({"task": "parse", "path": document["path"]}, data).result().of(Parsed)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forge_dagster.errors import UserError
+from forge_dagster.source import source_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,7 +41,7 @@ def open_views(contents: Mapping[str, Path]) -> "DuckDBPyConnection":
             if key.split("/")[0] == artifact and file.is_file():
                 columns = f"* EXCLUDE ({', '.join(left_out)})" if left_out else "*"
                 is_unnamed = "/" in key and name == "dispositions"
-                source = f"{_quoted(key.split('/', 1)[1])} AS source, " if is_unnamed else ""
+                source = f"{_quoted(source_of(key.split('/', 1)[1]))} AS source, " if is_unnamed else ""
                 parts.append(f"SELECT {source}{columns} FROM read_parquet({_quoted(str(file))})")
         if parts:
             connection.execute(f'CREATE VIEW "{view}" AS {" UNION ALL BY NAME ".join(parts)}')

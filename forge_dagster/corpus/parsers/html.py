@@ -1,6 +1,7 @@
 """HTML to text: furniture and hidden parts left out, headings, list items and tables with their Markdown marks."""
 
 import re
+from collections import Counter
 from typing import Any
 
 from forge_dagster.corpus.parsers.document import Document
@@ -11,7 +12,6 @@ FURNITURE = (
     "script,style,noscript,template,nav,form,iframe,object,svg,button,select,"
     "aside:not(.footnote):not(.footnote-list),body > header,body > footer,main footer.page-footer,"
     "[role=navigation],[role=search],[aria-hidden=true],[hidden],"
-    "[style*='display:none'],[style*='display: none'],"
     ".headerlink,.sphinxsidebar,.related,.navheader,.navfooter,.docnav,.rst-footer-buttons,.breadcrumbs,.toctree-wrapper,"
     "div.footer,div.header"
 )
@@ -34,6 +34,17 @@ DECLARED_WITHIN = 2048  # bytes; HTML asks for 1024
 LONGEST_CELL = 200  # characters that a row of cells can be read with
 NO_CELL = "table,ul,ol,dl,pre,h1,h2,h3,h4,h5,h6"
 DEEPEST = 300  # nested elements beyond which a page is hostile, not written
+MOST_OPEN = 10_000  # tags that nothing closes, from which a page is not even parsed; real ones forget a few
+TAG = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(?:script|style)\b.*?(?:</(?:script|style)|\Z)|<(/?)([a-z][a-z0-9]*)",
+    re.DOTALL | re.IGNORECASE,
+)
+CLOSED_BY_THE_NEXT = frozenset({
+    "", "p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "colgroup", "caption", "option", "a",
+    "html", "head", "body", "br", "hr", "img", "input", "link", "meta", "area", "base", "col", "embed", "source",
+    "track", "wbr", "param", "rp", "rt",
+})  # fmt: skip
+HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]*[1-9])", re.IGNORECASE)
 
 
 def parse(data: bytes) -> Document:
@@ -41,11 +52,13 @@ def parse(data: bytes) -> Document:
     from selectolax.lexbor import LexborHTMLParser
 
     declared = DECLARED.search(data[:DECLARED_WITHIN])
-    tree = LexborHTMLParser(decode(data, declared[1].decode("ascii") if declared else None))
+    text = decode(data, declared[1].decode("ascii") if declared else None)
+    _refuse_abyss(text)
+    tree = LexborHTMLParser(text)
     title = tree.css_first("head > title")
     name = SPACES.sub(" ", title.text()).strip() if title else ""
     time = _stated_date(tree)
-    for node in tree.css(FURNITURE):
+    for node in (*tree.css(FURNITURE), *(node for node in tree.css("[style]") if _is_hidden(node))):
         node.decompose()
     articles = tree.css("article")
     body = tree.css_first("main, [role=main]") or (articles[0] if len(articles) == 1 else tree.body)
@@ -54,6 +67,27 @@ def parse(data: bytes) -> Document:
     page = _Page()
     page.render(body, preformatted=False, depth=0)
     return Document(name, "".join(page.pieces), time)
+
+
+def _refuse_abyss(text: str) -> None:
+    """Raise DataError if so many elements are open at once that the parser, quadratic in them, would take minutes."""
+    if text.count("<") < MOST_OPEN:
+        return
+    opened: Counter[str] = Counter()
+    count = 0
+    for closing, name in TAG.findall(text):
+        tag = name.lower()
+        if tag in CLOSED_BY_THE_NEXT:
+            continue
+        step = 1 if not closing else -1 if opened[tag] else 0
+        opened[tag] += step
+        count += step
+        if count > MOST_OPEN:
+            raise DataError(f"elements nested deeper than {DEEPEST}", rule="a written page is nested less")
+
+
+def _is_hidden(node: Any) -> bool:
+    return node.tag != "body" and HIDDEN.search(node.attributes.get("style") or "") is not None
 
 
 def _stated_date(tree: Any) -> str | None:

@@ -15,17 +15,20 @@ WORDS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 DIGITS = re.compile(r"\d+")
 EDGE = 2  # lines at the top and bottom of a page where running heads and page numbers stand
 REPEATED = 0.3  # share of pages from which a line at the edge is furniture; heads change with the chapter
+MOST_PAGES = 20_000
 FEWEST_PAGES = 4  # below this nothing counts as repeated
 
 
 def parse(data: bytes) -> Document:
-    """Title, text and date of the last change of a PDF. Raises DataError if it is damaged or encrypted."""
+    """Title, text and date of the last change of a PDF. Raises DataError if it is damaged, encrypted or endless."""
     import pypdfium2
 
     try:
         document = pypdfium2.PdfDocument(data)
         try:
             title = document.get_metadata_value("Title").strip()
+            if len(document) > MOST_PAGES:
+                raise DataError(f"{len(document):,} pages", rule=f"at most {MOST_PAGES:,} in one document")
             changed = DATE.match(document.get_metadata_value("ModDate") or document.get_metadata_value("CreationDate"))
             pages = list(_pages(document))
         finally:
