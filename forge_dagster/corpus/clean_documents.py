@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forge_dagster.corpus.signature import BANDS, Hashes
+from forge_dagster.corpus.packed import packed
+from forge_dagster.corpus.signature import BANDS, Shingles
 
 
 def clean_folders(inputs: Mapping[str, Path]) -> list[Path]:
@@ -37,26 +38,25 @@ class SignedDocuments:
     """Signatures of every source's clean documents; shingles lie in a mapped file, not in memory."""
 
     def __init__(self, folders: Sequence[Path], scratch: Path) -> None:
-        tables, bands, lengths = [], [], [np.zeros(1, dtype=np.int64)]
+        tables, bands, sizes = [], [np.empty((0, BANDS), dtype="<u8")], [np.zeros(1, dtype=np.int64)]
         with scratch.open("wb") as file:
             for folder in folders:
                 signatures = pq.ParquetFile(folder / "signatures.parquet")
                 for group in range(signatures.num_row_groups):
                     table = signatures.read_row_group(group)
-                    hashes = table["shingles"].to_pylist()
-                    lengths.append(np.array([len(each) // 4 for each in hashes], dtype=np.int64))
-                    file.writelines(hashes)
-                    bands.append(np.frombuffer(b"".join(table["bands"].to_pylist()), dtype="<u8").reshape(-1, BANDS))
+                    hashes, lengths = packed(table["shingles"], "<u4")
+                    file.write(hashes.data)
+                    sizes.append(lengths)
+                    bands.append(packed(table["bands"], "<u8")[0].reshape(-1, BANDS))
                     tables.append(table.drop_columns(["bands", "shingles"]))
-        self.table = pa.concat_tables(tables) if tables else pa.table({})
-        self.bands: npt.NDArray[np.uint64] = np.concatenate(bands) if bands else np.empty((0, BANDS), dtype="<u8")
-        self.digests: npt.NDArray[np.bytes_] = np.array(self.table["digest"].to_pylist() if tables else [], dtype="S64")
-        self._ends = np.cumsum(np.concatenate(lengths))
-        self._shingles = np.memmap(scratch, dtype="<u4", mode="r") if self._ends[-1] else np.empty(0, dtype="<u4")
+        self.table = (
+            pa.concat_tables(tables).combine_chunks() if tables else pa.table({"digest": pa.array([], pa.string())})
+        )
+        self.bands: npt.NDArray[np.uint64] = np.concatenate(bands)
+        self.digests: npt.NDArray[np.bytes_] = packed(self.table["digest"], "S64")[0]
+        ends = np.cumsum(np.concatenate(sizes))
+        mapped = np.memmap(scratch, dtype="<u4", mode="r") if ends[-1] else np.empty(0, dtype="<u4")
+        self.shingles = Shingles(np.asarray(mapped), ends)
 
     def __len__(self) -> int:
         return len(self.table)
-
-    def shingles_of(self, index: int) -> Hashes:
-        """Shingle hashes of one document."""
-        return self._shingles[self._ends[index] : self._ends[index + 1]]

@@ -49,7 +49,7 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
             reasons = _reasons(came, forbidden)
             came = came.append_column("reason", pa.array(reasons, pa.string()))
             kept = pa.array(["dropped" if reason else "kept" for reason in reasons], pa.string())
-            dispositions.note_all(came.append_column("disposition", kept))
+            dispositions.note(came.append_column("disposition", kept))
             for side in SIDES:
                 rows = came.filter(pc.and_(pc.equal(came["split"], side), pc.equal(kept, "kept")))
                 texts[side].write(rows)
@@ -82,7 +82,7 @@ def _in_split(documents: pa.Table, shingles: pa.ChunkedArray, sides: pa.ChunkedA
 def _reasons(documents: pa.Table, forbidden: Forbidden) -> list[str]:
     """Why each document is not trained on; empty if it is, or is held out."""
     sides, uses = documents["split"].to_pylist(), documents["permitted_use"].to_pylist()
-    suspects = forbidden.suspects(documents["shingles"].to_pylist())
+    suspects = forbidden.suspects(documents["shingles"])
     reasons = []
     for index, (side, use, suspect) in enumerate(zip(sides, uses, suspects, strict=True)):
         reason = ""
