@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,20 +17,16 @@ def clean_folders(inputs: Mapping[str, Path]) -> list[Path]:
     return [folder for name, folder in sorted(inputs.items()) if name.startswith("clean_documents/")]
 
 
-def clean_rows(inputs: Mapping[str, Path], columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Clean documents of every source, in the order of SignedDocuments; one row group is held."""
+def clean_groups(inputs: Mapping[str, Path], columns: Sequence[str], signed: Sequence[str] = ()) -> Iterator[pa.Table]:
+    """Columns of the clean documents and their signatures, a row group at a time, in the order of SignedDocuments."""
     for folder in clean_folders(inputs):
-        file = pq.ParquetFile(folder / "documents.parquet")
-        for group in range(file.num_row_groups):
-            yield from file.read_row_group(group, columns=columns).to_pylist()
-
-
-def clean_groups(inputs: Mapping[str, Path]) -> Iterator[tuple[pa.Table, pa.ChunkedArray]]:
-    """Clean documents and their shingles, a row group at a time, in the order of SignedDocuments."""
-    for folder in clean_folders(inputs):
-        documents, signatures = (pq.ParquetFile(folder / f"{name}.parquet") for name in ("documents", "signatures"))
+        documents = pq.ParquetFile(folder / "documents.parquet")
+        signatures = pq.ParquetFile(folder / "signatures.parquet") if signed else documents
         for group in range(documents.num_row_groups):
-            yield documents.read_row_group(group), signatures.read_row_group(group, columns=["shingles"])["shingles"]
+            table = documents.read_row_group(group, columns=list(columns))
+            for name in signed:
+                table = table.append_column(name, signatures.read_row_group(group, columns=[name])[name])
+            yield table
 
 
 class SignedDocuments:

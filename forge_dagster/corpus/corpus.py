@@ -41,11 +41,11 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
     with ExitStack() as files:
         texts = {side: files.enter_context(RowWriter(out / f"{side}.parquet", TEXTS)) for side in SIDES}
         dispositions = files.enter_context(DispositionWriter(out / "dispositions.parquet"))
-        for documents, shingles in clean_groups(inputs):
+        for documents in clean_groups(inputs, TEXTS.names, ["shingles"]):
             sides = split.slice(done, len(documents))
-            assert sides["id"].to_pylist() == documents["id"].to_pylist(), "the split has the documents in their order"
+            assert sides["id"].equals(documents["id"]), "the split has the documents in their order"
             done += len(documents)
-            came = _in_split(documents, shingles, sides["split"]).combine_chunks()
+            came = documents.append_column("split", sides["split"]).filter(pc.not_equal(sides["split"], ""))
             reasons = _reasons(came, forbidden)
             came = came.append_column("reason", pa.array(reasons, pa.string()))
             kept = pa.array(["dropped" if reason else "kept" for reason in reasons], pa.string())
@@ -71,12 +71,6 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
             **{f"{side}_bytes": sizes[side] for side in SIDES},
         }
     )
-
-
-def _in_split(documents: pa.Table, shingles: pa.ChunkedArray, sides: pa.ChunkedArray) -> pa.Table:
-    """The documents that are on a side, with it and their shingles."""
-    table = documents.append_column("shingles", shingles).append_column("split", sides)
-    return table.filter(pc.not_equal(table["split"], ""))
 
 
 def _reasons(documents: pa.Table, forbidden: Forbidden) -> list[str]:

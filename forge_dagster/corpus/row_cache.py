@@ -86,24 +86,28 @@ class RowCache(Generation):
         if kind is not None:
             self._staged.unlink(missing_ok=True)
             return
-        path = self._folder / f"{self._name}-{_checksum(self._staged)}.arrow"
-        self._staged.replace(path)
+        self._path = self._folder / f"{self._name}-{_checksum(self._staged)}.arrow"
+        self._staged.replace(self._path)
         for other in self._folder.iterdir():
-            if other != path:
+            if other != self._path:
                 other.unlink()
 
     def written(self) -> list[pa.RecordBatch]:
         """What this run kept, once the cache is closed; batches as they were kept."""
-        return _last(self._folder, self._name)
+        return _mapped(self._path)
 
 
 def _last(folder: Path, name: str) -> list[pa.RecordBatch]:
     """Record batches of the last generation, mapped; none if there is none, or not one byte of it may be trusted."""
     for path in folder.glob(f"{name}-*.arrow"):
         if path.name == f"{name}-{_checksum(path)}.arrow":
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
-            return [reader.get_batch(number) for number in range(reader.num_record_batches)]
+            return _mapped(path)
     return []
+
+
+def _mapped(path: Path) -> list[pa.RecordBatch]:
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    return [reader.get_batch(number) for number in range(reader.num_record_batches)]
 
 
 def _checksum(path: Path) -> str:
