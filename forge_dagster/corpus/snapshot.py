@@ -170,7 +170,7 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
         for group in _groups(pieces, cache.column("size")):
             table = cache.table(group)
             cache.keep(table)
-            dispositions.note_all(table)
+            dispositions.note(table)
             read = table.filter(pc.is_valid(table["bytes"]))
             documents.write(read.append_column("source", pa.repeat(config.source, len(read))))
             times.write(read)

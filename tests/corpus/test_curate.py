@@ -99,7 +99,7 @@ def test_lines_that_repeat_are_left_out_and_headings_stay(prose: Callable):
     assert "Confidential" not in text
     assert "Home >" not in text
     batch = batch_of([texts[7], "A document of its own.\n"])
-    found = furniture.found(batch.column("anywhere").to_pylist(), batch.column("at_edge").to_pylist())
+    found = furniture.found(batch.column("anywhere"), batch.column("at_edge"))
     assert found[0]
     assert not found[1], "a document without such lines is told without its text"
     assert furniture.left_out("A document of its own.\n") == ("A document of its own.\n", 0)
