@@ -72,11 +72,11 @@ def run(documents: int, seed: int, dirt: float, folder: Path) -> Company:
     inputs = {"clean_documents/dirty": documents_}
     divided = hop("split", split.STAGE, inputs, SPLIT)
     inputs["document_split"] = divided
-    made = hop(
-        "benchmark", domain_benchmark.STAGE, inputs, domain_benchmark.BenchmarkConfig(seed=1, most_items=200)
-    )
+    made = hop("benchmark", domain_benchmark.STAGE, inputs, domain_benchmark.BenchmarkConfig(seed=1, most_items=200))
     items = folder / "company" / f"{ITEMS}.jsonl"
-    trained = hop("corpus", corpus.STAGE, {**inputs, "domain_benchmark": made, f"evals/{items.name}": items}, NoConfig())
+    trained = hop(
+        "corpus", corpus.STAGE, {**inputs, "domain_benchmark": made, f"evals/{items.name}": items}, NoConfig()
+    )
     lines = (folder / "company" / "labels.jsonl").read_text(encoding="utf-8").splitlines()
     text = ["path", "text"]
     return Company(

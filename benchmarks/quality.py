@@ -203,10 +203,10 @@ def _contamination(company: Company) -> dict[str, Count]:
         label = company.labels[path]
         if company.split[path]["split"] != "train":
             continue
-        dropped = row["reason"] == f"contaminated:{ITEMS}"
         if label.get("item"):
+            dropped = row["reason"].startswith("contaminated:")
             counts[label["how"]] += Count(found=dropped, missed=not dropped)
-        if dropped:
+        if row["reason"] == f"contaminated:{ITEMS}":
             right = bool(label.get("item"))
             counts[label.get("how", "verbatim") if right else "verbatim"] += Count(right=right, wrong=not right)
     return counts

@@ -105,7 +105,7 @@ def write_dirty(
         yield _finished(written.path, Page("", "", "", truth, written.data, written.told), company, draw)
         due = dirty * number // (documents - dirty)
         while planted < due:
-            for path, page in dirt.pages(clean, due - planted):
+            for path, page in dirt.pages(clean, dirty - planted):
                 planted += 1
                 yield _finished(path, page, company, draw)
 

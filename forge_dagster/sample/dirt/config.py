@@ -7,7 +7,7 @@ from forge_dagster.sample.dirt.page import Page, Truth, wordings
 from forge_dagster.sample.draw import Cycle, Draw
 
 USERS = ("deploy", "orders_app", "reader", "svc-backup")
-HOSTS = ("db.example.net", "git.example.org", "queue.internal.example", "10.20.30.40")
+HOSTS = ("db.example.net", "git.example.org", "queue.internal.example", mark("IP_ADDRESS", "10.20.30.40"))
 ASSIGNABLE = ("password", "generic-key")
 CONFIGS = ("conf", "env", "yaml", "properties", "sh", "ini", "py")
 
