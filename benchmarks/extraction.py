@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,7 +52,7 @@ def main() -> None:
     print("\nExtraction against the manuals' own text: F1 of word 5-grams (precision, recall)")
     print(f"{'':<44}{'pdf':<24}{'html':<24}{'epub':<24}")
     scores: dict[str, list[float]] = {"pdf": [], "html": [], "epub": []}
-    with _cache() as cache:
+    with package_cache() as cache:
         for manual in MANUALS:
             name = Path(manual.text).name.removesuffix(".gz").removesuffix(".txt")
             try:
@@ -74,19 +75,13 @@ def main() -> None:
     print(f"{'mean':<44}{means}".rstrip())
 
 
-class _cache:  # noqa: N801 - a context manager that reads as one
+@contextmanager
+def package_cache() -> Iterator[Path]:
     """Folder of downloads: FORGE_BENCHMARK_PACKAGES keeps them from run to run, else they go."""
-
-    def __enter__(self) -> Path:
-        kept = os.environ.get("FORGE_BENCHMARK_PACKAGES")
-        self._made = None if kept else tempfile.TemporaryDirectory()
-        folder = Path(kept or self._made.name)  # type: ignore[union-attr]
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(os.environ.get("FORGE_BENCHMARK_PACKAGES") or made)
         folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def __exit__(self, *_: object) -> None:
-        if self._made:
-            self._made.cleanup()
+        yield folder
 
 
 def grams(text: str) -> Counter[tuple[str, ...]]:

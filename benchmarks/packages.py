@@ -54,7 +54,7 @@ def _debian(package: Package, downloads: Path, out: Path) -> None:
 def _pypi(package: Package, downloads: Path, out: Path) -> None:
     asked = f"{package.name}=={package.version}" if package.version else package.name
     pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"]
-    _run([*pip, "--no-binary", ":all:", "--no-deps", "--no-build-isolation", "-d", ".", asked], downloads)
+    _run([*pip, "--no-binary", ":all:", "--no-deps", "-d", ".", asked], downloads)
     with tarfile.open(_newest(downloads, "*.tar.gz")) as archive:
         archive.extractall(out, filter="data")
 
@@ -72,5 +72,5 @@ def _run(command: list[str], folder: Path) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"{command[0]}: {error}") from error
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith(("E:", "ERROR:"))] or [done.stderr.strip()]
-        raise Unavailable(f"{' '.join(command[:2])} {command[-1]}: {said[0][:160]}")
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
+        raise Unavailable(f"{Path(command[0]).name} {command[-1]}: {(said or ['no word of why'])[-1][:160]}")
