@@ -88,8 +88,12 @@ def counts(passages: list[Passage], texts: dict[tuple[str, str], str]) -> dict[s
             redacted[place] = [_coarse(span.kind, span.start, span.end) for span in find(text)]
         found = redacted[place]
         if with_names:
-            found = found + [span for span in _names(text, first, last) if not any(_meet(span, other) for other in found)]
-        inside = [(kind, max(start, first), min(end, last)) for kind, start, end in found if start < last and first < end]
+            found = found + [
+                span for span in _names(text, first, last) if not any(_meet(span, other) for other in found)
+            ]
+        inside = [
+            (kind, max(start, first), min(end, last)) for kind, start, end in found if start < last and first < end
+        ]
         labels = [(kind, start, end) for kind, start, end in passage["spans"] if with_names or kind != names.KIND]
         for kind, count in compare(labels, inside, str).items():
             total[kind] += count

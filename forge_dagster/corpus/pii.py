@@ -17,6 +17,23 @@ LONGEST_HEAD = 60  # characters of a column's head that announce what the column
 START = r"(?<![\w.+/-])"  # a number inside a longer word, path or part number is none
 BEFORE = r"(?<![\w-])"
 AFTER = r"(?![\w-])"
+TELEPHONE_NEEDS = (
+    "tel",
+    "tél",
+    "phon",
+    "fon",
+    "mob",
+    "móv",
+    "cel",
+    "port",
+    "fax",
+    "hotl",
+    "call",
+    "ring",
+    "ruf",
+    "handy",
+    "durchw",
+)
 BETWEEN = r"[\s:#.=\"'(|*_°]"
 LABELLED = rf"{BETWEEN}{{0,4}}(?:-?(?:is|are|ist|lautet|est|es|è|är|le|la|no|nr|n|number|nummer|num[ée]ro|n[úu]mero|code|met|con)\b{BETWEEN}{{0,3}}){{0,3}}{BETWEEN}{{0,4}}"
 """What may stand between an announcement and its value: marks, and the few words that lead on to it."""
@@ -26,7 +43,7 @@ COUNTRY = r"(?:A[DELOTUZ]|B[AEGHRY]|C[AHNORYZ]|D[EKZ]|E[EGS]|F[IOR]|G[BEILR]|H[K
 
 @dataclass(frozen=True)
 class Detector:
-    """One kind: what must stand in a text at all, the form, and the test that tells it from other numbers.
+    """One kind: what must stand in a line in small letters, the form, and the test that tells it from other numbers.
 
     If the pattern has a group `value`, that alone is personal; what announces it stays.
     """
@@ -109,7 +126,7 @@ DETECTORS = (
     Detector("NATIONAL_ID", _find(rf"{START}9\d\d-\d\d-\d{{4}}{AFTER}"), ("-",), check.us_itin),
     Detector(
         "NATIONAL_ID",
-        _find(rf"\b(?:ssn|social security|ein|employer identification|itin|tax ?id)\b{LABELLED}(?P<value>\d{{3}}[- ]?\d{{2}}[- ]?\d{{4}}|\d{{2}}-\d{{7}}){AFTER}", I),
+        _find(rf"\b(?:ssn|social security|ein|employer identification|itin|tax ?id)\b{LABELLED}(?P<value>\d{{3}}[- ]?\d{{2}}[- ]?\d{{4}}|\d{{2}}-\d{{7}}){AFTER}", I), ("ssn", "social", "ein", "employer", "itin", "tax"),
     ),
     Detector(
         "NATIONAL_ID",
@@ -117,7 +134,7 @@ DETECTORS = (
         (),
         check.uk_nino,
     ),
-    Detector("NATIONAL_ID", _find(rf"\bNHS\b[^\n\d\[]{{0,24}}(?P<value>\d{{3}}[ -]?\d{{3}}[ -]?\d{{4}}){AFTER}", I), (), check.uk_nhs),
+    Detector("NATIONAL_ID", _find(rf"\bNHS\b[^\n\d\[]{{0,24}}(?P<value>\d{{3}}[ -]?\d{{3}}[ -]?\d{{4}}){AFTER}", I), ("nhs",), check.uk_nhs),
     Detector(
         "NATIONAL_ID",
         _find(rf"{START}[1-9]\d(?: ?\d{{3}}){{3}}{AFTER}"),
@@ -138,10 +155,10 @@ DETECTORS = (
         check.italian_fiscal_code,
     ),
     Detector("NATIONAL_ID", _find(rf"{START}(?:19|20)?\d{{6}}[-+]\d{{4}}{AFTER}"), ("-", "+"), check.swedish_personal_number),
-    Detector("NATIONAL_ID", _find(rf"\b(?:BSN|burgerservicenummer|sofinummer)\b{LABELLED}(?P<value>\d{{9}}|\d{{4}}[. ]\d{{2}}[. ]\d{{3}}|\d{{3}}[. ]\d{{3}}[. ]\d{{3}}){AFTER}", I), (), check.dutch_bsn),
-    Detector("PASSPORT", _find(rf"\b(?:passport|passeport|reisepass|pasaporte|passaporto|paspoort|passaporte|pass(?:nummer|-nr))\b{LABELLED}(?P<value>(?=[A-Z]{{0,2}}\d|[A-Z0-9]{{0,8}}\d)(?:[A-Z]{{0,2}}\d{{6,9}}|[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{{8}})){AFTER}", I)),
-    Detector("BIC", _find(rf"\b(?:BIC|SWIFT)\b(?:{BETWEEN}?(?:/|-)?{BETWEEN}?(?:BIC|SWIFT|code))*{LABELLED}(?P<value>(?-i:[A-Z]{{4}}{COUNTRY}[A-Z0-9]{{2}}(?:[A-Z0-9]{{3}})?))(?!\w)", I)),
-    Detector("DATE_OF_BIRTH", _find(rf"\b{BORN}{LABELLED}(?P<value>{DATE})(?!\w)", I)),
+    Detector("NATIONAL_ID", _find(rf"\b(?:BSN|burgerservicenummer|sofinummer)\b{LABELLED}(?P<value>\d{{9}}|\d{{4}}[. ]\d{{2}}[. ]\d{{3}}|\d{{3}}[. ]\d{{3}}[. ]\d{{3}}){AFTER}", I), ("bsn", "burger", "sofi"), check.dutch_bsn),
+    Detector("PASSPORT", _find(rf"\b(?:passport|passeport|reisepass|pasaporte|passaporto|paspoort|passaporte|pass(?:nummer|-nr))\b{LABELLED}(?P<value>(?=[A-Z]{{0,2}}\d|[A-Z0-9]{{0,8}}\d)(?:[A-Z]{{0,2}}\d{{6,9}}|[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{{8}})){AFTER}", I), ("pass", "pasap", "paspo")),
+    Detector("BIC", _find(rf"\b(?:BIC|SWIFT)\b(?:{BETWEEN}?(?:/|-)?{BETWEEN}?(?:BIC|SWIFT|code))*{LABELLED}(?P<value>(?-i:[A-Z]{{4}}{COUNTRY}[A-Z0-9]{{2}}(?:[A-Z0-9]{{3}})?))(?!\w)", I), ("bic", "swift")),
+    Detector("DATE_OF_BIRTH", _find(rf"\b{BORN}{LABELLED}(?P<value>{DATE})(?!\w)", I), ("born", "birth", "b.", "dob", "geb", "naiss", "née", "né ", "nac", "nasc", "nat", "föd", "urodz", "synty")),
     Detector("COORDINATES", _find(r"(?<![\w.])-?(?:[0-8]?\d)\.\d{4,}(?:\s?°)?(?:\s?[NS])?\s?[,;]\s?-?(?:1[0-7]\d|\d{1,2})\.\d{4,}(?:\s?°)?(?:\s?[EW]\b)?(?![\w.]*\d)"), (".",)),
     Detector("PHONE", _find(r"(?<![\w+.-])(?:\+|00(?=[1-9]))[1-9]\d{0,2}[ .()/-]{0,3}(?:\d[ .()/-]{0,2}){6,12}\d(?![\w-])"), ("+", "00"), _phone),
     Detector("PHONE", _find(r"(?<![\w.-])(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-.])[2-9]\d\d[-.]\d{4}(?![\w-]|\.\d)"), ("-", ".", " "), _phone),
@@ -149,7 +166,7 @@ DETECTORS = (
     Detector("PHONE", _find(r"(?<![\w+./-])(?:\(0\d{2,4}\) ?\d{3,4} \d{3,4}|020 \d{4} \d{4}|0[17]\d{3} \d{6}|0\d{3} \d{3} \d{4})(?![\w-]|[ .]\d)"), ("0",), _phone),
     Detector("PHONE", _find(r"(?<![\w+./-])0[1-9]\d{1,3}[ /]\d{5,8}(?:[ -]\d{1,4})?(?![\w-]|[ .]\d)"), ("0",), _phone),
     Detector("PHONE", _find(r"(?<![\w+./-])0\d{1,3}-\d{2,3} \d{2,3}(?: \d{2,3})?(?![\w-]|[ .]\d)"), ("0",), _phone),
-    Detector("PHONE", _find(rf"\b{TELEPHONE}\b[^\n\d+\[]{{0,20}}(?P<value>\(?\d[\d ()./-]{{5,18}}\d)(?![\w-])", I), (), _phone),
+    Detector("PHONE", _find(rf"\b{TELEPHONE}\b[^\n\d+\[]{{0,20}}(?P<value>\(?\d[\d ()./-]{{5,18}}\d)(?![\w-])", I), TELEPHONE_NEEDS, _phone),
 )  # fmt: skip
 
 
@@ -192,8 +209,9 @@ def _in_row(head: list[str], cells: list[str]) -> Iterator[tuple[str, int, int]]
 
 
 def _in_line(line: str) -> Iterator[tuple[str, int, int]]:
+    lowered = line.lower()
     for detector in DETECTORS:
-        if detector.needs and not any(mark in line for mark in detector.needs):
+        if detector.needs and not any(mark in lowered for mark in detector.needs):
             continue
         group = "value" if "value" in detector.pattern.groupindex else 0
         for match in detector.pattern.finditer(line):

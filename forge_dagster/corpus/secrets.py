@@ -89,6 +89,7 @@ RANDOM_CHANGES = 0.4  # of a random string's neighbours 0.58 differ in kind; of 
 BEARER = re.compile(
     r"\b(?:authorization:\s{0,2})?(?:bearer|basic)\s(?P<value>[A-Za-z0-9._~+/-]{20,500}={0,2})(?![\w=])", re.IGNORECASE
 )
+MAY_BEAR = re.compile(r"bearer|basic", re.IGNORECASE)
 PLACEHOLDER = re.compile(
     r"(?:change|example|dummy|sample|placeholder|your|insert|enter|todo|none|null|true|false|redacted|secret$|password|passwd"
     r"|x{3}|\*{3}|\.{3}|#{3}|<|>|\$|%|\{|/|~|\\|env|file|prompt|function|string|optional|required|default|hidden)",
@@ -147,9 +148,59 @@ def _unannounced(line: str) -> Iterator[tuple[int, int]]:
             yield match.span()
 
 
+def _speaking(text: str) -> Iterator[tuple[int, int]]:
+    """Parts of a text that may announce a secret: lines with one of WORDS, each with the line after it."""
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a letter whose small form is longer: places would be off
+        yield 0, len(text)
+        return
+    begins = set()
+    for word in WORDS:
+        at = lowered.find(word)
+        while at >= 0:
+            begins.add(text.rfind("\n", 0, at) + 1)
+            end = text.find("\n", at)
+            at = lowered.find(word, end) if end >= 0 else -1
+    first = last = -1
+    for begin in sorted(begins):
+        line_end = text.find("\n", begin)
+        end = text.find("\n", line_end + 1) if line_end >= 0 else -1
+        if begin > last:
+            if last >= 0:
+                yield first, last
+            first = begin
+        last = len(text) if end < 0 else end
+    if last >= 0:
+        yield first, last
+
+
+def _announced(text: str, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """Values of a part of a text that what stands around them gives away."""
+    for match in ASSIGNED.finditer(text, start, end):
+        if _looks_secret(match["value"]):
+            yield "assigned-secret", *match.span("value")
+    for pattern in (QUOTED, WIRELESS):
+        for match in pattern.finditer(text, start, end):
+            if not _names_one(match["value"]):
+                yield "password", *match.span("value")
+    for match in SETTING.finditer(text, start, end):
+        if not PLACEHOLDER.search(match["value"]):
+            yield "password", *match.span("value")
+    for match in FOLLOWING.finditer(text, start, end):
+        group = match.lastgroup or "value"
+        value = match[group]
+        if "=" not in value and _looks_secret(value) and sum(map(str.isdigit, value)) >= 2:
+            yield "password", *match.span(group)
+    for line in text[start:end].split("\n"):
+        if SPEAKS_OF_SECRETS.search(line):
+            for first, last in _unannounced(line):
+                yield "random-string", start + first, start + last
+        start += len(line) + 1
+
+
 def spans(text: str) -> list[tuple[str, int, int]]:
     """Kind, start and end of everything found, in characters; they may overlap."""
-    found = []
+    found: list[tuple[str, int, int]] = []
     for name, pattern in COMPILED.items():
         if any(mark in text for mark in MARKS[name]):
             found += [(name, *match.span()) for match in pattern.finditer(text)]
@@ -159,21 +210,8 @@ def spans(text: str) -> list[tuple[str, int, int]]:
             for match in URL.finditer(text)
             if not PLACEHOLDER.search(match["value"])
         ]
-    lowered = text.lower()
-    if any(word in lowered for word in WORDS):
-        found += [("assigned-secret", *m.span("value")) for m in ASSIGNED.finditer(text) if _looks_secret(m["value"])]
-        found += [("password", *m.span("value")) for m in QUOTED.finditer(text) if not _names_one(m["value"])]
-        found += [("password", *m.span("value")) for m in SETTING.finditer(text) if not PLACEHOLDER.search(m["value"])]
-        found += [("password", *m.span("value")) for m in WIRELESS.finditer(text) if not _names_one(m["value"])]
-        for match in FOLLOWING.finditer(text):
-            value = match.lastgroup or "value"
-            if "=" not in match[value] and _looks_secret(match[value]) and sum(map(str.isdigit, match[value])) >= 2:
-                found.append(("password", *match.span(value)))
-        start = 0
-        for line in text.split("\n"):
-            if SPEAKS_OF_SECRETS.search(line):
-                found += [("random-string", start + first, start + last) for first, last in _unannounced(line)]
-            start += len(line) + 1
-    if "bearer" in lowered or "basic" in lowered:
+    for start, end in _speaking(text):
+        found += _announced(text, start, end)
+    if MAY_BEAR.search(text):
         found += [("bearer-token", *m.span("value")) for m in BEARER.finditer(text) if _looks_secret(m["value"])]
     return found

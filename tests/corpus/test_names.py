@@ -82,4 +82,9 @@ def test_a_source_that_needs_the_engine_is_refused_where_it_is_missing(
     with pytest.raises(RecipeError, match=r"no_such_model is not installed\nRule: .*\nMend: pip install .*\[ner\]"):
         load_declared()
     with pytest.raises(RecipeError, match="no_such_model"):
-        hop("named", clean.STAGE, {"raw_documents": raw}, clean_config.model_copy(update={"cleaning": Cleaning(names=True)}))
+        hop(
+            "named",
+            clean.STAGE,
+            {"raw_documents": raw},
+            clean_config.model_copy(update={"cleaning": Cleaning(names=True)}),
+        )
