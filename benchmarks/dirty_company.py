@@ -1,4 +1,4 @@
-"""The sample company with planted dirt, taken through the hops as a run takes it: what each decided, beside the truth."""
+"""The sample company with planted dirt, taken through the real hops: what each decided, beside the truth."""
 
 import json
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def run(documents: int, seed: int, dirt: float, folder: Path) -> Company:
         return out
 
     def cleaned(name: str, raw: Path, **off: bool) -> Path:
-        config = clean.CleanConfig(cleaning=Cleaning(**off), labels=TERMS, rank=0)  # type: ignore[arg-type]
+        config = clean.CleanConfig(cleaning=Cleaning(**off), labels=TERMS, rank=0)
         return hop(name, clean.STAGE, {"raw_documents": raw}, config)
 
     place = snapshot.SnapshotConfig(

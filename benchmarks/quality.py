@@ -183,7 +183,7 @@ def _boilerplate(company: Company) -> Count:
     count = Count()
     for path, text in company.before.items():
         gone = _lines(company.untouched[path]) - _lines(text)
-        planted = Counter(company.labels[path].get("boilerplate", ()))
+        planted: Counter[str] = Counter(company.labels[path].get("boilerplate", ()))
         count += Count(found=(gone & planted).total(), missed=(planted - gone).total())
         for line in gone.elements():
             right = line in planted or _is_letterhead(line)

@@ -1,4 +1,4 @@
-"""Names of people are replaced where a source asks for it, in the confined process; without the engine a run is refused."""
+"""Names of people are replaced where a source asks for it; without the engine such a source is refused."""
 
 import importlib.util
 from collections.abc import Callable

@@ -100,7 +100,7 @@ def write_dirty(
     planted = 0
     for number, written in enumerate(write(unit, documents - dirty, company), 1):
         truth = _truth_of(written, clean)
-        if not truth.duplicate_of:
+        if written.document and not truth.duplicate_of:
             clean.append((written.path, written.document))
         yield _finished(written.path, Page("", "", "", truth, written.data, written.told), company, draw)
         due = dirty * number // (documents - dirty)
