@@ -157,7 +157,7 @@ DETECTORS = (
     Detector("NATIONAL_ID", _find(rf"{START}(?:19|20)?\d{{6}}[-+]\d{{4}}{AFTER}"), ("-", "+"), check.swedish_personal_number),
     Detector("NATIONAL_ID", _find(rf"\b(?:BSN|burgerservicenummer|sofinummer)\b{LABELLED}(?P<value>\d{{9}}|\d{{4}}[. ]\d{{2}}[. ]\d{{3}}|\d{{3}}[. ]\d{{3}}[. ]\d{{3}}){AFTER}", I), ("bsn", "burger", "sofi"), check.dutch_bsn),
     Detector("PASSPORT", _find(rf"\b(?:passport|passeport|reisepass|pasaporte|passaporto|paspoort|passaporte|pass(?:nummer|-nr))\b{LABELLED}(?P<value>(?=[A-Z]{{0,2}}\d|[A-Z0-9]{{0,8}}\d)(?:[A-Z]{{0,2}}\d{{6,9}}|[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{{8}})){AFTER}", I), ("pass", "pasap", "paspo")),
-    Detector("BIC", _find(rf"\b(?:BIC|SWIFT)\b(?:{BETWEEN}?(?:/|-)?{BETWEEN}?(?:BIC|SWIFT|code))*{LABELLED}(?P<value>(?-i:[A-Z]{{4}}{COUNTRY}[A-Z0-9]{{2}}(?:[A-Z0-9]{{3}})?))(?!\w)", I), ("bic", "swift")),
+    Detector("BIC", _find(rf"\b(?:(?-i:BIC|Bic|SWIFT)|swift[ -]code)\b(?:{BETWEEN}?(?:/|-)?{BETWEEN}?(?:BIC|SWIFT|code))*{LABELLED}(?P<value>(?-i:[A-Z]{{4}}{COUNTRY}[A-Z0-9]{{2}}(?:[A-Z0-9]{{3}})?))(?!\w)", I), ("bic", "swift")),
     Detector("DATE_OF_BIRTH", _find(rf"\b{BORN}{LABELLED}(?P<value>{DATE})(?!\w)", I), ("born", "birth", "b.", "dob", "geb", "naiss", "née", "né ", "nac", "nasc", "nat", "föd", "urodz", "synty")),
     Detector("COORDINATES", _find(r"(?<![\w.])-?(?:[0-8]?\d)\.\d{4,}(?:\s?°)?(?:\s?[NS])?\s?[,;]\s?-?(?:1[0-7]\d|\d{1,2})\.\d{4,}(?:\s?°)?(?:\s?[EW]\b)?(?![\w.]*\d)"), (".",)),
     Detector("PHONE", _find(r"(?<![\w+.-])(?:\+|00(?=[1-9]))[1-9]\d{0,2}[ .()/-]{0,3}(?:\d[ .()/-]{0,2}){6,12}\d(?![\w-])"), ("+", "00"), _phone),

@@ -120,7 +120,7 @@ def broken_rule(quality: Quality, *, prose: bool = True) -> str | None:
         return "encoded-blob"
     if quality.words < FEWEST_WORDS or not prose:
         return None
-    if quality.alphabetic_words < 0.25:
+    if quality.alphabetic_words < 0.1:
         return "few-words"
     if quality.spaced_letters > 0.45:
         return "torn-letters"

@@ -95,9 +95,10 @@ PLACEHOLDER = re.compile(
     r"|x{3}|\*{3}|\.{3}|#{3}|<|>|\$|%|\{|/|~|\\|env|file|prompt|function|string|optional|required|default|hidden)",
     re.IGNORECASE,
 )
+DIGEST = re.compile(r"(?:sha\d{1,3}|md5)[-:]", re.IGNORECASE)
 WORDS = (
     "pass", "pwd", "secret", "token", "key", "credential", "kennwort", "mot de passe", "psk", "contraseña", "lösenord",
-    "wachtwoord", "parola", "identified", "login", "zugangsdaten", "identifiants", "-u ", "--user",
+    "wachtwoord", "parola", "identified", "login", "zugangsdaten", "identifiants", "-u ", "--user", "revok",
 )  # fmt: skip
 """A text with none of these announces no secret."""
 LEAST_BITS = 2.4  # entropy of a value's characters, in bits; words and repeated characters have less
@@ -110,7 +111,7 @@ def _bits(value: str) -> float:
 
 def _looks_secret(value: str) -> bool:
     """Whether an assigned value is more than a word, a placeholder or a name of something."""
-    if PLACEHOLDER.search(value) or len(value) < 6:
+    if PLACEHOLDER.search(value) or DIGEST.match(value) or len(value) < 6:
         return False
     kinds = sum(bool(re.search(kind, value)) for kind in (r"[a-z]", r"[A-Z]", r"\d", r"[^\w]"))
     if value.count(".") > 1 or value.endswith((".", ":", ")")):

@@ -134,7 +134,9 @@ def test_a_twin_is_one_document_and_a_rewritten_one_is_two():
         document = twins.fresh(f"Manual {number}")
         assert resemblance(document, twins.twin(document)) >= TWIN
         assert 0.2 < resemblance(document, twins.rewritten(document)) < 0.78
-    assert resemblance(Document("a", (), (Paragraph("b c d e f g"),)), Document("a", (), (Paragraph("q r s t u v"),))) == 0
+    assert (
+        resemblance(Document("a", (), (Paragraph("b c d e f g"),)), Document("a", (), (Paragraph("q r s t u v"),))) == 0
+    )
 
 
 @pytest.mark.parametrize("dirt", [-0.1, 0.61, 1.0])
