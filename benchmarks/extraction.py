@@ -1,87 +1,123 @@
-"""Extraction of a folder in confined processes against the same parsers, and the bare libraries, called in a loop.
-
-`python -m benchmarks extraction [FOLDER [ROUNDS]]`; without a folder, generated documents.
-"""
+"""Extraction of PDF, HTML and EPUB against the text the same authors made of the same manuals: F1 of word 5-grams."""
 
 import os
 import tempfile
-from collections.abc import Callable
-from multiprocessing import get_context
-from multiprocessing.pool import Pool
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks.table import paired, show
-from forge_dagster.corpus.containers import decompressed
+from benchmarks.packages import Package, Unavailable, fetched, read
 from forge_dagster.corpus.formats import format_of, formats
-from forge_dagster.corpus.parse import Parsers
-from forge_dagster.corpus.text import decode
-from forge_dagster.errors import DataError
-from forge_dagster.sample.generate import generate
+from forge_dagster.corpus.text import normalise
+from forge_dagster.corpus.words import words
 
-PROCESSES = len(os.sched_getaffinity(0))
-DOCUMENTS = 2000
+GRAM = 5  # words
+MOST_PAGES = 2000  # of a manual in HTML
 
 
-def main(folder: str = "", rounds: str = "3") -> None:
-    """Print seconds and ratio for each format and for all."""
-    with tempfile.TemporaryDirectory() as scratch:
-        if not folder:
-            generate(DOCUMENTS, 1, Path(scratch) / "sample")
-        paths = [
-            path for path in sorted(Path(folder or scratch).rglob("*")) if path.is_file() and not path.is_symlink()
-        ]
-        readable = [path for path in paths if format_of(path.name)]
-        groups = {"all": readable}
-        for path in readable:
-            groups.setdefault(str(format_of(path.name)), []).append(path)
-        with Parsers(PROCESSES) as parsers, get_context("spawn").Pool(PROCESSES, os.setsid) as pool:
-            for job in (_parsed, _bare):  # each process has loaded what it needs before the clock runs
-                _loop(pool, job, readable[: 16 * PROCESSES])
-            _confined(parsers, readable[: 16 * PROCESSES])
-            for title, job in (("our parsers", _parsed), ("bare libraries", _bare)):
-                rows = [
-                    (f"{name} ({len(group):,})", *_compared(parsers, pool, job, group, int(rounds)))
-                    for name, group in sorted(groups.items())
-                ]
-                show(f"Extraction of {len(readable):,} documents, {PROCESSES} processes", rows, peer=title)
+class Manual(NamedTuple):
+    """One book of a Debian package, its files by format; `html` is the first page."""
+
+    package: str
+    text: str
+    html: str = ""
+    pdf: str = ""
+    epub: str = ""
 
 
-def _compared(
-    parsers: Parsers, pool: Pool, job: Callable[[Path], int], group: list[Path], rounds: int
-) -> tuple[float, float, list[float]]:
-    return paired(lambda: _confined(parsers, group), lambda: _loop(pool, job, group), rounds)
+DOC, INSTALL = "usr/share/doc", "usr/share/doc/installation-guide-amd64"
+MANUALS = (
+    Manual("debian-policy", f"{DOC}/debian-policy/policy.txt.gz", f"{DOC}/debian-policy/policy.html/index.html",
+           f"{DOC}/debian-policy/policy.pdf.gz", f"{DOC}/debian-policy/policy.epub"),
+    Manual("debian-policy", f"{DOC}/debian-policy/fhs/fhs-3.0.txt.gz", "", f"{DOC}/debian-policy/fhs/fhs-3.0.pdf.gz"),
+    Manual("developers-reference", "usr/share/developers-reference/developers-reference.txt.gz", "usr/share/developers-reference/index.html",
+           "usr/share/developers-reference/developers-reference.pdf", "usr/share/developers-reference/developers-reference.epub"),
+    Manual("debmake-doc", f"{DOC}/debmake-doc/debmake-doc.en.txt.gz", f"{DOC}/debmake-doc/html/index.en.html",
+           f"{DOC}/debmake-doc/debmake-doc.en.pdf", f"{DOC}/debmake-doc/debmake-doc.en.epub"),
+    Manual("debmake-doc", f"{DOC}/debmake-doc/debmake-doc.de.txt.gz", f"{DOC}/debmake-doc/html/index.de.html",
+           f"{DOC}/debmake-doc/debmake-doc.de.pdf", f"{DOC}/debmake-doc/debmake-doc.de.epub"),
+    Manual("debian-reference-en", "usr/share/debian-reference/debian-reference.en.txt.gz", "usr/share/debian-reference/index.en.html",
+           "usr/share/debian-reference/debian-reference.en.pdf"),
+    Manual("debian-faq", f"{DOC}/debian/FAQ/debian-faq.en.txt.gz", f"{DOC}/debian/FAQ/index.en.html", f"{DOC}/debian/FAQ/debian-faq.en.pdf.gz"),
+    Manual("maint-guide", f"{DOC}/maint-guide/maint-guide.en.txt.gz", f"{DOC}/maint-guide/html/index.en.html", f"{DOC}/maint-guide/maint-guide.en.pdf.gz"),
+    *(Manual("installation-guide-amd64", f"{INSTALL}/{code}/install.{code}.txt.gz", f"{INSTALL}/{code}/index.html", f"{INSTALL}/{code}/install.{code}.pdf.gz")
+      for code in ("en", "de", "fr", "es")),
+)  # fmt: skip
 
 
-def _confined(parsers: Parsers, paths: list[Path]) -> None:
-    """As the pipeline does it: text repaired, line keys taken, faults contained; a session a process, as below."""
-    for future in [parsers.submit({"task": "parse", "path": path.name}, path.read_bytes()) for path in paths]:
-        future.result()
+def main() -> None:
+    """Print F1, precision and recall of each manual in each format, and the mean of each format."""
+    print("\nExtraction against the manuals' own text: F1 of word 5-grams (precision, recall)")
+    print(f"{'':<44}{'pdf':<24}{'html':<24}{'epub':<24}")
+    scores: dict[str, list[float]] = {"pdf": [], "html": [], "epub": []}
+    with package_cache() as cache:
+        for manual in MANUALS:
+            name = Path(manual.text).name.removesuffix(".gz").removesuffix(".txt")
+            try:
+                folder = fetched(Package("debian", manual.package), cache)
+            except Unavailable as error:
+                print(f"{name:<44}skipped: {error}")
+                continue
+            gold = grams(_parsed(folder / manual.text))
+            cells = []
+            for kind, each in scores.items():
+                path = getattr(manual, kind)
+                if not path or not (folder / path).is_file():
+                    cells.append("-")
+                    continue
+                score, precision, recall = f1(grams(_text(folder / path, kind)), gold)
+                each.append(score)
+                cells.append(f"{score:.3f} ({precision:.3f}, {recall:.3f})")
+            print(f"{name:<44}" + "".join(f"{cell:<24}" for cell in cells).rstrip())
+    means = "".join(f"{sum(each) / len(each) if each else float('nan'):<24.3f}" for each in scores.values())
+    print(f"{'mean':<44}{means}".rstrip())
 
 
-def _loop(pool: Pool, job: Callable[[Path], int], paths: list[Path]) -> None:
-    for _ in pool.imap_unordered(job, paths):
-        pass
+@contextmanager
+def package_cache() -> Iterator[Path]:
+    """Folder of downloads: FORGE_BENCHMARK_PACKAGES keeps them from run to run, else they go."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(os.environ.get("FORGE_BENCHMARK_PACKAGES") or made)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
 
 
-def _parsed(path: Path) -> int:
-    """Characters that the format's parser finds, called as a function."""
-    try:
-        data, name = decompressed(path.read_bytes(), path.name)
-        return len(formats()[str(format_of(name))].parse(data).text)
-    except DataError:
-        return 0
+def grams(text: str) -> Counter[tuple[str, ...]]:
+    """Word 5-grams of a text, as often as they come."""
+    found = words(text)
+    return Counter(zip(*(found[start:] for start in range(GRAM)), strict=False))
 
 
-def _bare(path: Path) -> int:
-    """Characters that the library under the parser finds, with nothing done to them."""
-    kind = format_of(path.name)
-    if kind == "html":
-        from selectolax.lexbor import LexborHTMLParser
+def f1(made: Counter[tuple[str, ...]], gold: Counter[tuple[str, ...]]) -> tuple[float, float, float]:
+    """F1, precision and recall."""
+    shared = (made & gold).total()
+    precision, recall = shared / max(1, made.total()), shared / max(1, gold.total())
+    return 2 * precision * recall / max(1e-9, precision + recall), precision, recall
 
-        return len(LexborHTMLParser(decode(path.read_bytes())).text())
-    if kind == "pdf":
-        import pypdfium2
 
-        document = pypdfium2.PdfDocument(path.read_bytes())
-        return sum(len(page.get_textpage().get_text_bounded()) for page in document)
-    return _parsed(path)
+def _parsed(path: Path) -> str:
+    name = path.name.removesuffix(".gz")
+    return normalise(formats()[str(format_of(name))].parse(read(path)).text)
+
+
+def _text(path: Path, kind: str) -> str:
+    return "\n".join(map(_parsed, _pages(path))) if kind == "html" else _parsed(path)
+
+
+def _pages(first: Path) -> Iterator[Path]:
+    """Pages of a manual in the order of their `next` links."""
+    from selectolax.lexbor import LexborHTMLParser
+
+    seen: set[Path] = set()
+    page: Path | None = first
+    while page is not None and page not in seen and page.is_file() and len(seen) < MOST_PAGES:
+        seen.add(page)
+        yield page
+        link = LexborHTMLParser(page.read_bytes()).css_first("link[rel=next], a[rel=next], a[accesskey=n]")
+        page = (page.parent / str(link.attributes.get("href")).split("#")[0]).resolve() if link else None
+
+
+if __name__ == "__main__":
+    main()

@@ -47,6 +47,7 @@ class Cleaning(FrozenModel):
     boilerplate: bool = Field(default=True, description="leave out lines that repeat across the source's documents")
     quality: bool = Field(default=True, description="drop repetitive and garbled documents")
     pii: bool = Field(default=True, description="replace personal data by typed placeholders")
+    names: bool = Field(default=False, description="replace names of people in English text; needs the extra `ner`")
     secrets: bool = Field(default=True, description="replace keys, tokens and passwords by placeholders")
 
 

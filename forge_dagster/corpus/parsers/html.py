@@ -23,6 +23,7 @@ BLOCKS = frozenset({
 SPACED = frozenset({"p", "pre", "table", "ul", "ol", "dl", "h1", "h2", "h3", "h4", "h5", "h6"})
 HEADING = re.compile(r"h([1-6])")
 SPACES = re.compile(r"[ \t\u00a0\r\n\f]+")
+BULLET = re.compile(r"- |\d{1,9}\. ")
 EXTENSIONS = ("html", "htm", "xhtml")
 DATES = (
     "meta[property='article:modified_time'],meta[name='last-modified'],meta[name='dcterms.modified'],meta[name=date],"
@@ -104,6 +105,7 @@ class _Page:
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self._in_cell = False
+        self._numbers: list[int | None] = []  # next number of each list that is open; none in one of bullets
 
     def _ends_line(self) -> bool:
         return not self.pieces or self.pieces[-1].endswith("\n")
@@ -126,6 +128,14 @@ class _Page:
         if blank:
             self.pieces.append("\n")
 
+    def _bullet(self) -> str:
+        """What a list item begins with."""
+        number = self._numbers[-1] if self._numbers else None
+        if number is None:
+            return "- "
+        self._numbers[-1] = number + 1
+        return f"{number}. "
+
     def render(self, node: Any, *, preformatted: bool, depth: int) -> None:
         """Append the text of a node's children."""
         if depth > DEEPEST:
@@ -142,23 +152,33 @@ class _Page:
     def _element(self, node: Any, tag: str, *, preformatted: bool, depth: int) -> None:
         block, spaced = tag in BLOCKS, tag in SPACED
         # A paragraph that begins a list item stands on the item's own line.
-        if block and self.pieces[-1:] != ["- "]:
+        if block and not (self.pieces and BULLET.fullmatch(self.pieces[-1])):
             self._line(blank=spaced)
         if heading := HEADING.fullmatch(tag):
             self.pieces.append("#" * int(heading[1]) + " ")
         elif tag == "li":
-            self.pieces.append("- ")
+            self.pieces.append(self._bullet())
         elif tag in ("td", "th") and not self._ends_line():
             self.pieces.append("| " if self.pieces[-1].endswith(" ") else " | ")
+        elif tag in ("ol", "ul"):
+            self._numbers.append(_first_number(node) if tag == "ol" else None)
         within = self._in_cell
         self._in_cell = within or (tag in ("td", "th") and _is_cell(node))
         self.render(node, preformatted=preformatted, depth=depth + 1)
         self._in_cell = within
+        if tag in ("ol", "ul"):
+            self._numbers.pop()
         if tag == "tr" and _is_table_head(node):
             self._line(blank=False)
             self.pieces.append(" | ".join(["---"] * len(node.css("th"))))
         if block:
             self._line(blank=spaced)
+
+
+def _first_number(ordered: Any) -> int:
+    """What a numbered list begins with."""
+    start = ordered.attributes.get("start") or "1"
+    return int(start) if start.isdecimal() and len(start) < 9 else 1
 
 
 def _is_cell(node: Any) -> bool:
