@@ -35,15 +35,7 @@ def run(inputs: Mapping[str, Path], config: TokenizerSpec, out: Path, context: S
     """
     train = inputs["corpus"] / "train.parquet"
     total = pq.ParquetFile(train).metadata.num_rows
-    tokenizer = _untrained()
-    trainer = trainers.BpeTrainer(
-        vocab_size=config.vocab_size,
-        min_frequency=2,  # a pair seen once compresses nothing
-        special_tokens=list(CONTROL),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(_texts(train, context, total), trainer)
+    tokenizer = trained(_texts(train, context, total), vocab_size=config.vocab_size)
     learned = tokenizer.get_vocab_size()
     if learned < config.vocab_size:
         raise DataError(
@@ -86,7 +78,8 @@ def check(content: Path) -> list[Finding]:
     ]
 
 
-def _untrained() -> Tokenizer:
+def trained(texts: Iterator[list[str]], *, vocab_size: int) -> Tokenizer:
+    """A tokenizer of at most `vocab_size` tokens; fewer if the text supports no more."""
     tokenizer = Tokenizer(models.BPE())
     # Digits one by one, so that every number is read the same way whatever the corpus holds.
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -96,6 +89,14 @@ def _untrained() -> Tokenizer:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=2,  # a pair seen once compresses nothing
+        special_tokens=list(CONTROL),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
 
