@@ -80,10 +80,10 @@ def show(found: Assessment) -> None:
     out.print(found.verdict, style="bold", markup=False)
     facts = Table(box=None, pad_edge=False, show_header=False)
     rows = {
-        "training text": f"{many(tokens.train)} tokens, {amount(found.train_bytes)}; {found.train_documents:,} documents of "
-        f"{found.steps[0].came:,} files",
-        "counted with": f"byte-level BPE of {tokens.vocabulary:,} entries, trained on {amount(tokens.sampled_bytes)} of "
-        f"it: {tokens.bytes_per_token:.2f}{error} bytes a token",
+        "training text": f"{many(tokens.train)} tokens, {amount(found.train_bytes)}; "
+        f"{found.train_documents:,} documents of {found.steps[0].came:,} files",
+        "counted with": f"byte-level BPE of {tokens.vocabulary:,} entries, trained on {amount(tokens.sampled_bytes)}: "
+        f"{tokens.bytes_per_token:.2f}{error} bytes a token",
         "left out": "; ".join(
             f"{step.name} {step.dropped:,} dropped, {step.quarantined:,} quarantined"
             for step in found.steps
@@ -97,7 +97,8 @@ def show(found: Assessment) -> None:
         if spans
         else "nothing",
         "dates": f"{found.ages.dated:,} documents state one, {found.ages.oldest} to {found.ages.newest}; "
-        f"{found.ages.undated:,} do not"
+        f"{found.ages.older_than_three_years:,} of them over three years older than the newest; "
+        f"{found.ages.undated:,} state none"
         if found.ages.dated
         else "no document states when it was last changed",
     }

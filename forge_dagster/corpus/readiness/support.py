@@ -120,8 +120,9 @@ def _continued(tokens: int) -> Route:
         verdict=given,
         says=says[given],
         arithmetic=f"{EPOCHS} passes x {amount(tokens)} tokens / {amount(BATCH_TOKENS)} a step = "
-        f"{amount(round(updates))} steps; replay of 5 to 25 % old text adds {amount(0.05 * tokens)} to {amount(0.25 * tokens)} tokens a pass. "
-        "Seen to work: 2.1 to 8.1 B tokens; 77 M lowered perplexity by 30 %, yet not the errors in questions.",
+        f"{amount(round(updates))} steps; replay of 5 to 25 % old text adds {amount(0.05 * tokens)} to "
+        f"{amount(0.25 * tokens)} tokens a pass. "
+        "Seen to work: 2.1 to 8.1 B tokens. 77 M lowered perplexity by 30 %, but answers got no better.",
         sources=(
             "Gururangan et al. 2020",
             "Ibrahim et al. 2024",
