@@ -76,7 +76,7 @@ def _terms(found: Findings) -> Iterator[Fix]:
                 problem=f"source {source.name}: licence unknown",
                 gain=f"a model trained on {held} can be released",
                 tokens=0,
-                mend=f"set `licence` in sources/{source.name}.yaml, or run with --licence",
+                mend=f"set `licence` in {source.name}.yaml, or run with --licence",
                 look="",
             )
         if source.personal_data and source.terms.get("legal_basis") == "unknown":
@@ -86,7 +86,7 @@ def _terms(found: Findings) -> Iterator[Fix]:
                 "legal basis is stated",
                 gain="a stated basis for processing what is left: names of people are not looked for",
                 tokens=0,
-                mend=f"ask the owner ({source.terms['owner']}); set `legal_basis` in sources/{source.name}.yaml",
+                mend=f"ask the owner ({source.terms['owner']}); set `legal_basis` in {source.name}.yaml",
                 look=_query("id, path, len(redactions) AS n", "clean_documents", "n > 0", source.name),
             )
         if source.secrets:

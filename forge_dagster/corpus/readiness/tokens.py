@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -34,14 +35,14 @@ INTERVAL = 1.96  # standard errors either side that hold 95 %
 
 
 def pieces(train: Path, share: float, context: StageContext) -> Iterator[str]:
-    """Every document whole where `share` is 1, else that share of its pieces, evenly over all documents."""
+    """Every document whole where `share` is 1, else that share of all pieces, drawn by chance with a fixed seed."""
     file = pq.ParquetFile(train)
-    done = blocks = 0
+    draw = random.Random(0)
+    done = 0
     for batch in file.iter_batches(batch_size=BATCH, columns=["text"]):
         for text in batch.column(0).to_pylist():
             for start in range(0, len(text), PIECE) if share < 1 else ():
-                blocks += 1
-                if int(blocks * share) > int((blocks - 1) * share):
+                if draw.random() < share:
                     yield _whole_words(text, start)
             if share >= 1:
                 yield text
