@@ -118,6 +118,8 @@ def _show_routes(found: Assessment) -> None:
         said = Text(route.says)
         if route.arithmetic:
             said.append(f"\n{route.arithmetic}", style="dim")
+        if route.judgement:
+            said.append(f" Our judgement: {route.judgement}", style="dim")
         table.add_row(
             route.name,
             Text(route.verdict, style=STYLES[route.verdict]),

@@ -49,10 +49,11 @@ def _ruler(axes: "Axes", found: Assessment) -> None:
         axes.barh(0, edges[number + 1] - least, left=least, height=0.5, color=colour, edgecolor="white")
         axes.annotate(
             f"{name}\nfrom {amount(least)}", (least, 0.25 if above else -0.25), (2, 14 if above else -14),
-            textcoords="offset points", va="bottom" if above else "top", fontsize=8,
+            textcoords="offset points", va="bottom" if above else "top", fontsize=8, zorder=5,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.7},
         )  # fmt: skip
-    axes.axvline(have, color=RED, linewidth=2)
+    axes.plot([have, have], [-0.25, 1.5], color=RED, linewidth=2)
     axes.annotate(
         f"these documents: {amount(have)} tokens", (have, 0.98), (4, 0), xycoords=("data", "axes fraction"),
         textcoords="offset points", color=RED, fontweight="bold", va="top",
@@ -160,10 +161,10 @@ def _vocabulary(axes: "Axes", found: Assessment) -> None:
     curve, tokens = found.tokens.curve, found.tokens
     points = {point.vocabulary: point.bytes_per_token for point in curve}
     axes.plot(list(points), list(points.values()), "o-", color=BLUE)
-    for vocabulary, label, down in ((tokens.advised, "own tokenizer", 5), (tokens.vocabulary, "counted with", -14)):
+    for vocabulary, label in ((tokens.advised, "own tokenizer"), (tokens.vocabulary, "counted with")):
         at = (vocabulary, points[vocabulary])
         axes.plot(*at, "o", color=RED, markersize=9)
-        axes.annotate(label, at, (-8, down), textcoords="offset points", ha="right", color=RED)
+        axes.annotate(label, at, (-8, 5), textcoords="offset points", ha="right", color=RED)
     axes.set(xscale="log", xlabel="vocabulary", ylabel="bytes a token")
     axes.set_xticks([point.vocabulary for point in curve], [f"{point.vocabulary:,}" for point in curve], rotation=30)
     axes.minorticks_off()

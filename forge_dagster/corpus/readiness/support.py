@@ -40,6 +40,7 @@ FROM_SCRATCH = "from scratch, 124 M parameters"
 THRESHOLDS = {
     "LoRA, style": STYLE_TOKENS,
     "LoRA": LORA_TOKENS,
+    "from scratch, narrow": NARROW_MODEL * TOKENS_PER_PARAMETER // EPOCHS,
     "continued pre-training, limited": FEWEST_STEPS * BATCH_TOKENS // EPOCHS,
     "continued pre-training": ADAPTED_TOKENS,
     FROM_SCRATCH: SMALL_MODEL * TOKENS_PER_PARAMETER // EPOCHS,
@@ -101,7 +102,7 @@ def _scratch(tokens: int) -> Route:
         f"{_power(6 * repeated * EPOCHS * tokens)} operations. {amount(SMALL_MODEL)} parameters ask for "
         f"{amount(THRESHOLDS[FROM_SCRATCH])} tokens.",
         sources=("Hoffmann et al. 2022", "Muennighoff et al. 2023", "Eldan and Li 2023"),
-        judgement=f"That a model of use has {amount(SMALL_MODEL)} parameters (GPT-2 small) and a narrow one "
+        judgement=f"a model of general use has at least {amount(SMALL_MODEL)} parameters (GPT-2 small), a narrow one "
         f"{amount(NARROW_MODEL)}.",
     )
 
@@ -130,7 +131,7 @@ def _continued(tokens: int) -> Route:
             "Pan et al. 2024",
             "Yang et al. 2025",
         ),
-        judgement=f"The limits: {amount(ADAPTED_TOKENS)} tokens, and {FEWEST_STEPS} steps.",
+        judgement=f"the limits of {amount(ADAPTED_TOKENS)} tokens and of {FEWEST_STEPS} steps.",
     )
 
 
@@ -161,7 +162,7 @@ def _lora(tokens: int) -> Route:
             "Biderman et al. 2024",
             "Zhou et al. 2023",
         ),
-        judgement=f"The limits: {amount(STYLE_TOKENS)} tokens for style, {amount(LORA_TOKENS)} for more.",
+        judgement=f"the limits of {amount(STYLE_TOKENS)} tokens for style and {amount(LORA_TOKENS)} for more.",
     )
 
 
@@ -170,7 +171,7 @@ def _retrieval() -> Route:
         name="no training: retrieval",
         verdict="yes",
         says="Whatever the size, an open model that looks facts up in these documents answers them better than one "
-        "trained on them; both together are better still. It needs no tokens.",
+        "trained on them; both together are better still.",
         arithmetic="",
         sources=("Ovadia et al. 2023", "Yang et al. 2025"),
         judgement="",

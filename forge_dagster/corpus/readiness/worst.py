@@ -62,7 +62,7 @@ def largest_lost(connection: "DuckDBPyConnection") -> tuple[Worst, ...]:
         ORDER BY size DESC, source, path LIMIT {MOST}
         """,
     )
-    return tuple(_worst(row, [f"{row['disposition']}: {row['reason']}"]) for row in found)
+    return tuple(_worst(row, [f"{row['disposition']}: {row['reason'].replace(':', ': ', 1)}"]) for row in found)
 
 
 def _worst(row: dict[str, Any], reasons: list[str]) -> Worst:
