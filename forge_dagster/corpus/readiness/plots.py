@@ -26,7 +26,7 @@ STYLE = {
     "ytick.color": INK,
 }
 WIDTH, DPI = 5.6, 100
-MOST_BARS = 10
+MOST_BARS, FEWEST_BARS = 10, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +176,7 @@ def _bars(axes: "Axes", values: Mapping[str, float], label: str, form: str, colo
     """Horizontal bars with their values at the end, the first on top."""
     bars = axes.barh(list(values), list(values.values()), color=colours or BLUE)
     axes.bar_label(bars, [form.format(value) for value in values.values()], padding=3)
-    axes.invert_yaxis()
+    axes.set_ylim(max(len(values), FEWEST_BARS) - 0.4, -0.6)
     axes.margins(x=0.16)
     axes.set_xlabel(label)
 

@@ -8,9 +8,9 @@ TOKENS_PER_PARAMETER = 20  # Hoffmann et al. 2022, compute-optimal
 EPOCHS = 4  # Muennighoff et al. 2023: as good as new text up to here
 SMALL_MODEL = 124_000_000  # parameters of GPT-2 small
 NARROW_MODEL = 1_000_000  # parameters
-BATCH_TOKENS = 524_288  # of one optimizer step in continued pre-training
+BATCH_TOKENS = 524_288  # of one update in continued pre-training
 ADAPTED_TOKENS = 100_000_000
-FEWEST_STEPS = 100
+FEWEST_UPDATES = 100
 ADAPTER_ROW = 24 * (4 * (2048 + 2048) + 3 * (2048 + 8192))
 """Parameters a rank of an adapter on every matrix of a model of 1.7 billion: 24 layers, width 2048, 8192 inside."""
 BITS_PER_PARAMETER = 2  # Allen-Zhu and Li 2024
@@ -41,7 +41,7 @@ THRESHOLDS = {
     "LoRA, style": STYLE_TOKENS,
     "LoRA": LORA_TOKENS,
     "from scratch, narrow": NARROW_MODEL * TOKENS_PER_PARAMETER // EPOCHS,
-    "continued pre-training, limited": FEWEST_STEPS * BATCH_TOKENS // EPOCHS,
+    "continued pre-training, limited": FEWEST_UPDATES * BATCH_TOKENS // EPOCHS,
     "continued pre-training": ADAPTED_TOKENS,
     FROM_SCRATCH: SMALL_MODEL * TOKENS_PER_PARAMETER // EPOCHS,
 }
@@ -109,7 +109,7 @@ def _scratch(tokens: int) -> Route:
 
 def _continued(tokens: int) -> Route:
     updates = EPOCHS * tokens / BATCH_TOKENS
-    given: Verdict = "yes" if tokens >= ADAPTED_TOKENS else "partly" if updates >= FEWEST_STEPS else "no"
+    given: Verdict = "yes" if tokens >= ADAPTED_TOKENS else "partly" if updates >= FEWEST_UPDATES else "no"
     says = {
         "yes": "An open model takes up the subject and its words.",
         "partly": "Perplexity falls; answers may not improve, and have got worse. Measure before and after.",
@@ -120,8 +120,8 @@ def _continued(tokens: int) -> Route:
         name="continued pre-training",
         verdict=given,
         says=says[given],
-        arithmetic=f"{EPOCHS} passes x {amount(tokens)} tokens / {amount(BATCH_TOKENS)} a step = "
-        f"{amount(round(updates))} steps; replay of 5 to 25 % old text adds {amount(0.05 * tokens)} to "
+        arithmetic=f"{EPOCHS} passes x {amount(tokens)} tokens / {amount(BATCH_TOKENS)} an update = "
+        f"{amount(round(updates))} updates; replay of 5 to 25 % old text adds {amount(0.05 * tokens)} to "
         f"{amount(0.25 * tokens)} tokens a pass. "
         "Seen to work: 2.1 to 8.1 B tokens. 77 M lowered perplexity by 30 %, but answers got no better.",
         sources=(
@@ -131,7 +131,7 @@ def _continued(tokens: int) -> Route:
             "Pan et al. 2024",
             "Yang et al. 2025",
         ),
-        judgement=f"the limits of {amount(ADAPTED_TOKENS)} tokens and of {FEWEST_STEPS} steps.",
+        judgement=f"the limits of {amount(ADAPTED_TOKENS)} tokens and of {FEWEST_UPDATES} updates.",
     )
 
 

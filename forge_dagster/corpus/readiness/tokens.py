@@ -67,7 +67,11 @@ def measure(train: Path, sizes: Mapping[str, int], context: StageContext) -> Tok
     lengths = np.array([len(text.encode()) for text in sample], dtype=np.int64)
     tokenizer = trained(iter([sample]), vocab_size=LARGEST)
     tokenizer.encode_special_tokens = True
-    ids = [np.array(each, dtype=np.int64) for each in encode_batch(tokenizer, sample)]
+    ids = [
+        np.array(each, dtype=np.int64)
+        for start in range(0, len(sample), BATCH)
+        for each in encode_batch(tokenizer, sample[start : start + BATCH])
+    ]
     learned, merges = tokenizer.get_vocab_size(), _merges(tokenizer)
     curve = _curve(np.bincount(np.concatenate(ids), minlength=learned), merges, int(lengths.sum()), share)
     advised = _advised(curve)

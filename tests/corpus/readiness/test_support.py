@@ -31,7 +31,7 @@ def test_the_arithmetic_is_shown():
     assert (
         "100 M tokens / 20 = 5 M parameters; in 4 passes 20 M, for 6 x 20 M x 400 M = 4.8 x 10^16" in scratch.arithmetic
     )
-    assert "4 passes x 100 M tokens / 524 k a step = 763 steps" in continued.arithmetic
+    assert "4 passes x 100 M tokens / 524 k an update = 763 updates" in continued.arithmetic
     assert "= 50 M adapter parameters" in lora.arithmetic
     assert "rank 44." in lora.arithmetic
 
