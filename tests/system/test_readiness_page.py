@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,22 @@ MAILS = " ".join(f"Write to person{number}@example.org." for number in range(9))
 
 
 @pytest.fixture(scope="module")
-def assessed(undisturbed: Organisation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def untrained(organisation: Callable[[], Organisation]) -> Organisation:
+    """An organisation that has run nothing yet."""
+    return organisation()
+
+
+@pytest.fixture(scope="module")
+def assessed(untrained: Organisation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What `forge assess --json` tells of a folder in which a document's title and path hold a script."""
     folder = tmp_path_factory.mktemp("documents") / "handbooks"
-    shutil.copytree(undisturbed.root / "sample" / "documents", folder)
+    shutil.copytree(untrained.root / "sample" / "documents", folder)
     title = SCRIPT.replace("<", "&lt;").replace('"', "&quot;")
     named = folder / f"{SCRIPT.replace('/', '_')}.html"
     named.write_text(
         f"<html><head><title>{title}</title></head><body><p>{MAILS} Then wait for an answer.</p></body></html>"
     )
-    done = undisturbed.forge("assess", "--sources", str(folder), "--json")
+    done = untrained.forge("assess", "--sources", str(folder), "--json")
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -62,10 +68,10 @@ def test_the_page_shows_everything_and_runs_nothing(assessed: dict[str, Any], br
     assert page.evaluate("document.documentElement.scrollWidth <= 480"), "nothing sticks out of a narrow window"
 
 
-def test_the_terminal_tells_it_and_the_second_time_nothing_is_made(assessed: dict[str, Any], undisturbed: Organisation):
-    folder = undisturbed.home / "sources" / "handbooks"
-    again = undisturbed.forge("assess", "--sources", str(folder))
+def test_the_terminal_tells_it_and_the_second_time_nothing_is_made(assessed: dict[str, Any], untrained: Organisation):
+    folder = untrained.home / "sources" / "handbooks"
+    again = untrained.forge("assess", "--sources", str(folder))
     assert again.returncode == 0, again.stderr
-    for part in (assessed["verdict"], "What this supports", "licence unknown", "forge inspect", "readiness.html"):
+    for part in (assessed["verdict"], "What this supports", "licence", "forge inspect", "readiness.html"):
         assert part in " ".join(again.stdout.split()), part
     assert "readiness: made" not in again.stderr

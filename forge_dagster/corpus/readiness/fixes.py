@@ -34,6 +34,7 @@ MENDS = {
 }
 UNREADABLE = "open some by hand: damaged and encrypted files can be saved anew"
 EVIDENT = ("exact-duplicate", "near-duplicate", "superseded", "unsupported-format")  # no fault, or told elsewhere
+VIEWS = {"read": "raw_dispositions", "clean": "clean_dispositions", "decontaminate": "corpus_dispositions"}
 FEWEST_HELD_OUT = 20_000  # tokens; the loss on fewer is mostly chance
 SMALL_LANGUAGE, SCARCE = 0.05, 1_000_000  # share of the text, and tokens, below which a language is not learned
 DOMINANT = 0.2  # share of all text in one document
@@ -127,10 +128,10 @@ def _formats(found: Findings) -> Iterator[Fix]:
 
 
 def _dropped(found: Findings) -> Iterator[Fix]:
-    """One fix a step and reason; details of one reason are told together."""
+    """One fix a reason, whatever its details. What was dropped before it was read, such as a link, is no loss."""
     grouped: dict[tuple[str, str], list[Loss]] = defaultdict(list)
     for loss in found.losses:
-        if loss.step != "read" and loss.reason not in EVIDENT:
+        if loss.reason not in EVIDENT and (loss.step, loss.disposition) != ("read", "dropped"):
             grouped[loss.disposition, loss.reason].append(loss)
     for (disposition, reason), losses in grouped.items():
         sums = {name: sum(getattr(each, name) for each in losses) for name in ("documents", "raw_bytes", "text_bytes")}
@@ -146,9 +147,6 @@ def _tokens(found: Findings, loss: Loss, problem: str, mend: str) -> Fix:
     size = loss.text_bytes / found.tokens.bytes_per_token
     guess = min(loss.documents * found.tokens_of_a_document, loss.raw_bytes / found.tokens.bytes_per_token)
     gained = round(size or guess)
-    view = {"deduplicate": "document_split", "decontaminate": "corpus_dispositions"}.get(
-        loss.step, "clean_dispositions"
-    )
     named = f"{loss.reason}:{loss.detail}" if loss.reason == "unsupported-format" else loss.reason
     return Fix(
         kind="tokens",
@@ -156,7 +154,7 @@ def _tokens(found: Findings, loss: Loss, problem: str, mend: str) -> Fix:
         gain=f"{'' if loss.text_bytes else 'about '}{amount(gained)} tokens",
         tokens=gained,
         mend=mend,
-        look=_query("id, path, reason", view, f"starts_with(reason, '{_plain(named)}')"),
+        look=_query("id, path, reason", VIEWS[loss.step], f"starts_with(reason, '{_plain(named)}')"),
     )
 
 
@@ -204,10 +202,8 @@ def _shape(found: Findings) -> Iterator[Fix]:
             look="",
         )
     alike = found.duplication
-    copies, total = (
-        alike.exact + alike.near + alike.superseded,
-        alike.unique + alike.exact + alike.near + alike.superseded,
-    )
+    copies = alike.exact + alike.near + alike.superseded
+    total = copies + alike.unique
     if copies > MOST_COPIES * total:
         yield Fix(
             kind="quality",

@@ -32,7 +32,8 @@ DETAILED = ("unsupported-format", "language", "quality", "contaminated")  # reas
 MOST_DETAILS = 20  # of one reason; anybody can invent extensions
 LONGEST_DETAIL = 40  # characters of an extension, a language or a task
 STALE_YEARS = 3
-DAY = "try_strptime(substr(time, 1, 10), '%Y-%m-%d')"
+DAY = "CASE WHEN substr(time, 1, 4) BETWEEN '1970' AND '2100' THEN try_strptime(substr(time, 1, 10), '%Y-%m-%d') END"
+"""The day a document states; one out of all reason is none, or it would make every other document old."""
 SENSITIVITIES = ("public", "internal", "confidential")
 TERMS = ("owner", "licence", "sensitivity", "legal_basis", "permitted_use", "audience", "retention")
 

@@ -21,7 +21,7 @@ from forge_dagster.stage import StageContext
 from forge_dagster.tokens.encoding import encode_batch
 from forge_dagster.tokens.tokenizer import trained
 
-SAMPLE = 16 << 20  # characters
+SAMPLE = 16 << 20  # bytes of text
 PIECE = 8192  # characters of a document that are taken together
 LARGEST = 32_768
 VOCABULARIES = (512, 1024, 2048, 4096, 8192, 16_384, LARGEST)
@@ -30,8 +30,8 @@ OFTEN, MOST_TOKENS = 100, 0.95
 """The largest vocabulary of which 95 % occur 100 times is a good one (Gowda and May 2020, for translation)."""
 BATCH = 64  # documents
 BANDS = ((1, 1), (2, 4), (5, 9), (10, 99), (100, None))
-Counts = npt.NDArray[np.int64]
 INTERVAL = 1.96  # standard errors either side that hold 95 %
+Counts = npt.NDArray[np.int64]
 
 
 def pieces(train: Path, share: float, context: StageContext) -> Iterator[str]:
@@ -41,11 +41,10 @@ def pieces(train: Path, share: float, context: StageContext) -> Iterator[str]:
     done = 0
     for batch in file.iter_batches(batch_size=BATCH, columns=["text"]):
         for text in batch.column(0).to_pylist():
-            for start in range(0, len(text), PIECE) if share < 1 else ():
-                if draw.random() < share:
-                    yield _whole_words(text, start)
             if share >= 1:
                 yield text
+            else:
+                yield from (_whole_words(text, at) for at in range(0, len(text), PIECE) if draw.random() < share)
         done += len(batch)
         context.progress(done, file.metadata.num_rows, "documents sampled")
         if context.cancelled():
@@ -110,7 +109,8 @@ def _curve(counts: Counts, merges: Sequence[tuple[int, int, int]], size: int, sh
     points = []
     for vocabulary in sorted({min(each, learned) for each in VOCABULARIES}, reverse=True):
         for made, left, right in islice(undone, learned - vocabulary):
-            counts[[left, right]] += counts[made] if left != right else 2 * counts[made]
+            counts[left] += counts[made]
+            counts[right] += counts[made]
             counts[made] = 0
         learned = vocabulary
         often = counts[unlearned:vocabulary] >= OFTEN * share
