@@ -131,6 +131,8 @@ class Loads(HTMLParser):
             self.found.append(f"{tag} {given.get('src') or given.get('href')}"[:80])
         if given.get("http-equiv") == "Content-Security-Policy":
             self.is_closed = "default-src 'none'" in given.get("content", "")
+        elif "http-equiv" in given:
+            self.found.append(f"{tag} {given['http-equiv']}"[:80])
 
 
 STAGE = Stage(run=run, check=check, check_names=CHECK_NAMES)

@@ -115,6 +115,7 @@ def test_a_verdict_that_the_tokens_do_not_bear_is_refused(report: Path, data: An
         "<p onclick=x()>",
         "<link rel=stylesheet href=x.css>",
         "<a href='javascript:x()'>",
+        "<meta http-equiv=refresh content='0;url=https://example.org'>",
     ],
 )
 def test_a_page_that_loads_or_runs_something_is_refused(report: Path, added: str):
