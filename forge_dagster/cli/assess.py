@@ -134,10 +134,10 @@ def _show_fixes(found: Assessment) -> None:
     if not found.fixes:
         out.print("Nothing stands out.")
         return
-    table = Table("", "kind", "what is wrong", "what is gained", "how", box=None, pad_edge=False)
+    table = Table("", "kind", "what is wrong", "what is at stake", "how", box=None, pad_edge=False)
     for number, fix in enumerate(found.fixes[:MOST_FIXES], start=1):
         kind = Text(fix.kind, style=STYLES.get(fix.kind, ""))
-        table.add_row(str(number), kind, plain(fix.problem), plain(fix.gain), plain(fix.mend))
+        table.add_row(str(number), kind, plain(fix.problem), plain(fix.stake), plain(fix.mend))
     out.print(table)
     if len(found.fixes) > MOST_FIXES:
         out.print(f"{len(found.fixes) - MOST_FIXES} more on the page.", style="dim")

@@ -55,7 +55,7 @@ def found() -> Assessment:
         ),
         verdict=verdict(1_000_000),
         routes=routes(1_000_000),
-        fixes=(Fix(kind="risk", problem=f"it is {path}", gain="rest", tokens=0, mend="set `x`", look=""),),
+        fixes=(Fix(kind="risk", problem=f"it is {path}", stake="rest", tokens=0, mend="set `x`", look=""),),
         worst=(Worst(id="0123456789abcdef", source="s", path=path, title="t", bytes=1, reasons=("torn",)),),
         lost=(),
     )

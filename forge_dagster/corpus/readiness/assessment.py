@@ -162,11 +162,11 @@ class Route(FrozenModel):
 
 
 class Fix(FrozenModel):
-    """One thing to mend: what is gained, and how."""
+    """One thing to mend: what is at stake, and how."""
 
     kind: Literal["blocks release", "risk", "tokens", "quality"]
     problem: str
-    gain: str
+    stake: str
     tokens: int
     """Tokens it may bring, estimated; 0 where it brings none."""
     mend: str

@@ -75,7 +75,7 @@ def _terms(found: Findings) -> Iterator[Fix]:
             yield Fix(
                 kind="blocks release",
                 problem=f"source {source.name}: licence unknown",
-                gain=f"a model trained on {held} can be released",
+                stake=f"a model trained on {held} can be released",
                 tokens=0,
                 mend=f"set `licence` in {source.name}.yaml, or run with --licence",
                 look="",
@@ -85,7 +85,7 @@ def _terms(found: Findings) -> Iterator[Fix]:
                 kind="risk",
                 problem=f"source {source.name}: {source.personal_data:,} pieces of personal data were replaced, and no "
                 "legal basis is stated",
-                gain="a stated basis for processing what is left: names of people are not looked for",
+                stake="a stated basis for processing what is left: names of people are not looked for",
                 tokens=0,
                 mend=f"ask the owner ({source.terms['owner']}); set `legal_basis` in {source.name}.yaml",
                 look=_query("id, path, len(redactions) AS n", "clean_documents", "n > 0", source.name),
@@ -94,7 +94,7 @@ def _terms(found: Findings) -> Iterator[Fix]:
             yield Fix(
                 kind="risk",
                 problem=f"source {source.name}: {source.secrets:,} keys, tokens or passwords were found and replaced",
-                gain="they still stand in the source, for whoever can read it",
+                stake="they still stand in the source, for whoever can read it",
                 tokens=0,
                 mend="withdraw them where they are real; then take them out of the documents",
                 look=_query(
@@ -109,7 +109,7 @@ def _terms(found: Findings) -> Iterator[Fix]:
             yield Fix(
                 kind="risk",
                 problem=f"source {source.name}: its retention ended on {until}, before the newest document",
-                gain=f"{held} that may no longer be used",
+                stake=f"{held} that may no longer be used",
                 tokens=0,
                 mend="take the source out, or agree on a later day with its owner",
                 look="",
@@ -151,7 +151,7 @@ def _tokens(found: Findings, loss: Loss, problem: str, mend: str) -> Fix:
     return Fix(
         kind="tokens",
         problem=problem,
-        gain=f"{'' if loss.text_bytes else 'about '}{amount(gained)} tokens",
+        stake=f"{'' if loss.text_bytes else 'about '}{amount(gained)} tokens",
         tokens=gained,
         mend=mend,
         look=_query("id, path, reason", VIEWS[loss.step], f"starts_with(reason, '{_plain(named)}')"),
@@ -173,7 +173,7 @@ def _languages(found: Findings) -> Iterator[Fix]:
         yield Fix(
             kind="quality",
             problem=f"{len(small)} languages have under {SMALL_LANGUAGE:.0%} of the text each: {named}",
-            gain=f"{amount(held / found.tokens.bytes_per_token)} tokens that teach none of them; short texts are also "
+            stake=f"{amount(held / found.tokens.bytes_per_token)} tokens that teach none of them; short texts are also "
             "taken for a wrong language",
             tokens=0,
             mend="bring more of what the model is to speak; name the languages to keep in `cleaning.languages`",
@@ -187,7 +187,7 @@ def _shape(found: Findings) -> Iterator[Fix]:
         yield Fix(
             kind="quality",
             problem=f"one document is {sizes.largest_share:.0%} of the training text",
-            gain="a model that does not mostly speak as this document does",
+            stake="a model that does not mostly speak as this document does",
             tokens=0,
             mend="split it where its subjects part, or leave out what is a listing",
             look=_query("id, path, length(text) AS n", "train", "n > 100000"),
@@ -196,7 +196,7 @@ def _shape(found: Findings) -> Iterator[Fix]:
         yield Fix(
             kind="quality",
             problem=f"{amount(tokens.validation)} tokens are held out for validation",
-            gain=f"a validation loss that tells models apart asks for {amount(FEWEST_HELD_OUT)}",
+            stake=f"a validation loss that tells models apart asks for {amount(FEWEST_HELD_OUT)}",
             tokens=0,
             mend="more documents; the held-out share is set in assets/documents.py",
             look="",
@@ -208,7 +208,7 @@ def _shape(found: Findings) -> Iterator[Fix]:
         yield Fix(
             kind="quality",
             problem=f"{copies / total:.0%} of the clean documents say what others say",
-            gain="nothing for training, where one of each is kept; whoever searches finds the wrong copy",
+            stake="nothing for training, where one of each is kept; whoever searches finds the wrong copy",
             tokens=0,
             mend="keep one place for each document; give the source to be preferred the higher `rank`",
             look=_query("cluster, id, path, reason", "document_split", "disposition <> 'kept'"),
@@ -222,7 +222,7 @@ def _ages(found: Findings) -> Iterator[Fix]:
         yield Fix(
             kind="quality",
             problem=f"{ages.undated:,} of {total:,} documents do not say when they were last changed",
-            gain="of two versions the newer one is kept by its date; without it by its name alone",
+            stake="of two versions the newer one is kept by its date; without it by its name alone",
             tokens=0,
             mend="keep dates in the documents: properties of office files, meta tags, mail headers",
             look=_query("path, format", "clean_documents", "time IS NULL"),
@@ -232,7 +232,7 @@ def _ages(found: Findings) -> Iterator[Fix]:
             kind="quality",
             problem=f"{ages.older_than_three_years:,} of {ages.dated:,} dated documents are over three years older "
             f"than the newest ({ages.newest})",
-            gain="a model that does not state what has ceased to hold",
+            stake="a model that does not state what has ceased to hold",
             tokens=0,
             mend="have the owners mark what no longer holds; put it into a source of its own and leave it out",
             look=_query("time, id, path", "clean_documents", "time IS NOT NULL"),

@@ -1,8 +1,16 @@
 """What a number of training tokens supports: the arithmetic, whose figures it rests on, and what is our judgement."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from forge_dagster.corpus.readiness.assessment import Route
+
+
+class Reference(NamedTuple):
+    """A work whose figures are used."""
+
+    title: str
+    address: str
+
 
 TOKENS_PER_PARAMETER = 20  # Hoffmann et al. 2022, compute-optimal
 EPOCHS = 4  # Muennighoff et al. 2023: as good as new text up to here
@@ -19,22 +27,70 @@ HIGHEST_RANK = 256  # of adapters in use
 LORA_TOKENS, STYLE_TOKENS = 1_000_000, 100_000
 
 REFERENCES = {
-    "Hoffmann et al. 2022": "https://arxiv.org/abs/2203.15556",
-    "Muennighoff et al. 2023": "https://arxiv.org/abs/2305.16264",
-    "Eldan and Li 2023": "https://arxiv.org/abs/2305.07759",
-    "Gururangan et al. 2020": "https://arxiv.org/abs/2004.10964",
-    "Ibrahim et al. 2024": "https://arxiv.org/abs/2403.08763",
-    "Nguyen et al. 2023": "https://arxiv.org/abs/2309.06126",
-    "Pan et al. 2024": "https://arxiv.org/abs/2409.19750",
-    "Yang et al. 2025": "https://arxiv.org/abs/2409.07431",
-    "Hu et al. 2021": "https://arxiv.org/abs/2106.09685",
-    "Biderman et al. 2024": "https://arxiv.org/abs/2405.09673",
-    "Schulman et al. 2025": "https://thinkingmachines.ai/blog/lora/",
-    "Allen-Zhu and Li 2024": "https://arxiv.org/abs/2404.05405",
-    "Zhou et al. 2023": "https://arxiv.org/abs/2305.11206",
-    "Ovadia et al. 2023": "https://arxiv.org/abs/2312.05934",
-    "Kandpal et al. 2022": "https://arxiv.org/abs/2211.08411",
-    "Gowda and May 2020": "https://arxiv.org/abs/2004.02334",
+    "Hoffmann et al. 2022": Reference(
+        title="Training Compute-Optimal Large Language Models",
+        address="https://arxiv.org/abs/2203.15556",
+    ),
+    "Muennighoff et al. 2023": Reference(
+        title="Scaling Data-Constrained Language Models",
+        address="https://arxiv.org/abs/2305.16264",
+    ),
+    "Eldan and Li 2023": Reference(
+        title="TinyStories: How Small Can Language Models Be and Still Speak Coherent English?",
+        address="https://arxiv.org/abs/2305.07759",
+    ),
+    "Gururangan et al. 2020": Reference(
+        title="Don't Stop Pretraining: Adapt Language Models to Domains and Tasks",
+        address="https://arxiv.org/abs/2004.10964",
+    ),
+    "Ibrahim et al. 2024": Reference(
+        title="Simple and Scalable Strategies to Continually Pre-train Large Language Models",
+        address="https://arxiv.org/abs/2403.08763",
+    ),
+    "Nguyen et al. 2023": Reference(
+        title="AstroLLaMA: Towards Specialized Foundation Models in Astronomy",
+        address="https://arxiv.org/abs/2309.06126",
+    ),
+    "Pan et al. 2024": Reference(
+        title="AstroMLab 2: AstroLLaMA-2-70B Model and Benchmarking Specialised LLMs for Astronomy",
+        address="https://arxiv.org/abs/2409.19750",
+    ),
+    "Yang et al. 2025": Reference(
+        title="Synthetic Continued Pretraining",
+        address="https://arxiv.org/abs/2409.07431",
+    ),
+    "Hu et al. 2021": Reference(
+        title="LoRA: Low-Rank Adaptation of Large Language Models",
+        address="https://arxiv.org/abs/2106.09685",
+    ),
+    "Biderman et al. 2024": Reference(
+        title="LoRA Learns Less and Forgets Less",
+        address="https://arxiv.org/abs/2405.09673",
+    ),
+    "Schulman et al. 2025": Reference(
+        title="LoRA Without Regret",
+        address="https://thinkingmachines.ai/blog/lora/",
+    ),
+    "Allen-Zhu and Li 2024": Reference(
+        title="Physics of Language Models: Part 3.3, Knowledge Capacity Scaling Laws",
+        address="https://arxiv.org/abs/2404.05405",
+    ),
+    "Zhou et al. 2023": Reference(
+        title="LIMA: Less Is More for Alignment",
+        address="https://arxiv.org/abs/2305.11206",
+    ),
+    "Ovadia et al. 2023": Reference(
+        title="Fine-Tuning or Retrieval? Comparing Knowledge Injection in LLMs",
+        address="https://arxiv.org/abs/2312.05934",
+    ),
+    "Kandpal et al. 2022": Reference(
+        title="Large Language Models Struggle to Learn Long-Tail Knowledge",
+        address="https://arxiv.org/abs/2211.08411",
+    ),
+    "Gowda and May 2020": Reference(
+        title="Finding the Optimal Vocabulary Size for Neural Machine Translation",
+        address="https://arxiv.org/abs/2004.02334",
+    ),
 }
 FROM_SCRATCH = "from scratch, 124 M parameters"
 THRESHOLDS = {
