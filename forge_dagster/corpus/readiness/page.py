@@ -14,14 +14,14 @@ from forge_dagster.corpus.readiness.support import REFERENCES, amount
 
 LARGE = 100_000  # from here on three digits say enough
 QUOTED = re.compile("`([^`]+)`")
-TEMPLATE = Path(__file__).with_suffix(".html")
+TEMPLATE = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")  # when the code is: they are of one version
 
 
 def page(found: Assessment, drawn: Mapping[str, str]) -> str:
     """HTML of the report; `drawn` holds the SVG of each plot that has something to show."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"amount": amount, "size": _size, "percent": _percent, "count": _count, "marked": _marked}
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    template = environment.from_string(TEMPLATE)
     images = {name: base64.b64encode(svg.encode()).decode() for name, svg in drawn.items()}
     return template.render(found=found, images=images, plots=PLOTS, references=REFERENCES)
 
