@@ -18,8 +18,8 @@ from forge_dagster.corpus.readiness.assessment import Tokens, VocabularyPoint, W
 from forge_dagster.corpus.words import words
 from forge_dagster.errors import InterruptedRun
 from forge_dagster.stage import StageContext
+from forge_dagster.tokens.bpe import trained
 from forge_dagster.tokens.encoding import encode_batch
-from forge_dagster.tokens.tokenizer import trained
 
 SAMPLE = 16 << 20  # bytes of text
 PIECE = 8192  # characters of a document that are taken together

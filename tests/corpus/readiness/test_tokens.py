@@ -9,8 +9,8 @@ import pytest
 
 from forge_dagster.corpus.readiness import tokens
 from forge_dagster.stage import LocalContext
+from forge_dagster.tokens.bpe import trained
 from forge_dagster.tokens.encoding import encode_batch
-from forge_dagster.tokens.tokenizer import trained
 
 
 @pytest.fixture
