@@ -58,6 +58,19 @@ def document_hops(declared: Declared) -> list[Hop]:
             external=_benchmarks,
         ),
         Hop(
+            asset="readiness",
+            module="forge_dagster.corpus.readiness.assess",
+            description="What the documents are, what they support, what is missing or stale, and what to mend first.",
+            group="documents",
+            inputs={
+                "document_split": "document_split",
+                "corpus": "corpus",
+                **{f"raw_documents/{name}": f"raw_documents/{name}" for name in declared.sources},
+                **clean,
+            },
+            kinds=frozenset({"duckdb", "matplotlib"}),
+        ),
+        Hop(
             asset="instructions",
             module="forge_dagster.corpus.instructions",
             description="Question and answer pairs that the training documents contain, with their documents.",

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from forge_dagster.corpus.clean import Parsed
 from forge_dagster.corpus.formats import format_of
 from forge_dagster.corpus.parse import Parsers
+from forge_dagster.corpus.views import fetch
 from forge_dagster.errors import UserError
 from forge_dagster.source import source_of
 
@@ -27,11 +28,11 @@ def find(connection: "DuckDBPyConnection", name: str) -> dict[str, Any]:
 
     A file that was not read, such as a link, has no id.
     """
-    rows = _dicts(
+    rows = fetch(
         connection,
         "SELECT DISTINCT source, path, id FROM raw_dispositions WHERE path = $1 OR source || '/' || path = $1 "
         "OR (length($1) >= 6 AND starts_with(id, $1)) ORDER BY source, path",
-        [name],
+        name,
     )
     if len({row["id"] or row["path"] for row in rows}) != 1:
         named = ", ".join(f"{row['source']}/{row['path']}" for row in rows[:MOST_NAMED]) or "none"
@@ -50,17 +51,17 @@ def journey(connection: "DuckDBPyConnection", document: dict[str, Any]) -> dict[
     found = {}
     for stage, view in zip(STAGES, ("raw_dispositions", "clean_dispositions", "document_split"), strict=False):
         if view in known:
-            found[stage] = _dicts(connection, f'SELECT * FROM "{view}" WHERE source = $1 AND path = $2', place)
+            found[stage] = fetch(connection, f'SELECT * FROM "{view}" WHERE source = $1 AND path = $2', *place)
     if "clean_documents" in known and found.get("clean"):
-        more = _dicts(connection, "SELECT * EXCLUDE (text) FROM clean_documents WHERE source = $1 AND path = $2", place)
+        more = fetch(connection, "SELECT * EXCLUDE (text) FROM clean_documents WHERE source = $1 AND path = $2", *place)
         found["clean"] = [{**found["clean"][0], **row} for row in more] or found["clean"]
     if found.get("split"):
         cluster = found["split"][0]["cluster"]
         alike = "SELECT source || '/' || path AS name FROM document_split WHERE cluster = $1 ORDER BY 1"
-        found["split"][0]["alike"] = [row["name"] for row in _dicts(connection, alike, [cluster])]
+        found["split"][0]["alike"] = [row["name"] for row in fetch(connection, alike, cluster)]
     if "corpus_dispositions" in known and found.get("split") and found["split"][0]["disposition"] == "kept":
         decided = "SELECT * FROM corpus_dispositions WHERE path = $1 AND id = $2"
-        found["corpus"] = _dicts(connection, decided, [document["path"], document["id"]])
+        found["corpus"] = fetch(connection, decided, document["path"], document["id"])
     return {stage: rows[0] for stage, rows in found.items() if rows}
 
 
@@ -94,9 +95,3 @@ def text_after(connection: "DuckDBPyConnection", document: dict[str, Any]) -> st
 def difference(before: str, after: str) -> Iterator[str]:
     """Lines that cleaning took out or changed, in unified format."""
     return difflib.unified_diff(before.splitlines(), after.splitlines(), "as parsed", "as trained on", lineterm="", n=1)
-
-
-def _dicts(connection: "DuckDBPyConnection", sql: str, values: list[Any]) -> list[dict[str, Any]]:
-    result = connection.execute(sql, values)
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from forge_dagster.errors import UserError
 from forge_dagster.source import source_of
@@ -69,6 +69,13 @@ def select(connection: "DuckDBPyConnection", sql: str) -> tuple[list[str], list[
         raise UserError(
             str(error).splitlines()[0], rule="a SELECT over the views", mend="`forge corpus views` lists them"
         ) from error
+
+
+def fetch(connection: "DuckDBPyConnection", sql: str, *values: object) -> list[dict[str, Any]]:
+    """Rows of our own SELECT by column name; `values` stand for $1, $2, ..."""
+    result = connection.execute(sql, list(values))
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def _quoted(text: str) -> str:
