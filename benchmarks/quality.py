@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import extraction, others
-from benchmarks.dirty_company import ITEMS, Company, Row, run
-from benchmarks.intervals import Count, show
-from benchmarks.spans import Span, compare
+from benchmarks import _extraction, _others
+from benchmarks._dirty_company import ITEMS, Company, Row, run
+from benchmarks._intervals import Count, show
+from benchmarks._spans import Span, compare
 from forge_dagster.sample.dirt.personal import NATIONAL
 
 DOCUMENTS, SEED, DIRT = 6000, 20, 0.5
@@ -26,8 +26,8 @@ def main() -> None:
     personal, secret = redactions(company)
     show("Personal data", total(personal))
     show("Secrets (right or wrong is counted over all kinds)", total(secret))
-    others.main()
-    extraction.main()
+    _others.main()
+    _extraction.main()
 
 
 def total(counts: dict[str, Count]) -> list[tuple[str, Count]]:
@@ -214,7 +214,7 @@ def _contamination(company: Company) -> dict[str, Count]:
 
 def errors(company: Company) -> Iterator[str]:
     """What was missed and what was taken without need, for reading."""
-    from benchmarks.spans import covered, touches
+    from benchmarks._spans import covered, touches
 
     for path, row in company.cleaned.items():
         text = company.before[path]

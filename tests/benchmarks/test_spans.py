@@ -1,12 +1,12 @@
-"""What the quality benchmark counts: intervals, spans found, spans taken without need; and that its labels are sound."""
+"""What the quality benchmark counts: intervals, spans found, spans taken without need; its labels are sound."""
 
 import json
 
 import pytest
 
-from benchmarks.intervals import Count, wilson
-from benchmarks.others import LABELS
-from benchmarks.spans import compare, covered
+from benchmarks._intervals import Count, wilson
+from benchmarks._others import LABELS
+from benchmarks._spans import compare, covered
 
 
 def test_wilsons_interval():

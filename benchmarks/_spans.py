@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
-from benchmarks.intervals import Count
+from benchmarks._intervals import Count
 
 Span = tuple[str, int, int]
 """Kind, start, end."""

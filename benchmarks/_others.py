@@ -1,8 +1,8 @@
 """Personal data, secrets and names in documents that others wrote: passages of public packages, judged by hand.
 
 `labels/passages.jsonl` holds the judgements: package, version, file, SHA-256 of its text, offsets of the passage, and
-of each value with its kind; never the value. `?` marks what a reader could not decide. The strata `held-out/*` were drawn
-after the rules were written and changed none of them; the others were read while the rules were improved.
+of each value with its kind; never the value. `?` marks what a reader could not decide. The strata `held-out/*` were
+drawn after the rules were written and changed none of them; the others were read while the rules were improved.
 """
 
 import hashlib
@@ -12,10 +12,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.extraction import package_cache
-from benchmarks.intervals import Count, show
-from benchmarks.packages import Package, Unavailable, fetched, read
-from benchmarks.spans import Span, compare
+from benchmarks._extraction import package_cache
+from benchmarks._intervals import Count, show
+from benchmarks._packages import Package, Unavailable, fetched, read
+from benchmarks._spans import Span, compare
 from forge_dagster.corpus import names
 from forge_dagster.corpus.redact import find
 from forge_dagster.corpus.text import decode

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.packages import Package, Unavailable, fetched, read
+from benchmarks._packages import Package, Unavailable, fetched, read
 from forge_dagster.corpus.formats import format_of, formats
 from forge_dagster.corpus.text import normalise
 from forge_dagster.corpus.words import words
