@@ -21,6 +21,7 @@ BENCHMARK = BenchmarkConfig(seed=SEED, most_items=200)
 INSTRUCTIONS = InstructionsConfig(seed=SEED, held_out_share=0.1, most_rows=1500)
 MOST_PREFERENCES = 600
 POLICY = "answer-form"
+PER_SOURCE = ("raw_documents", "clean_documents")
 
 
 def document_hops(declared: Declared) -> list[Hop]:
@@ -28,7 +29,7 @@ def document_hops(declared: Declared) -> list[Hop]:
     shards = {
         partition: shard for each in declared.sources.values() for partition, shard in each.source.partitions.items()
     }
-    clean = {f"clean_documents/{partition}": f"clean_documents/{partition}" for partition in shards}
+    raw, clean = ({f"{asset}/{name}": f"{asset}/{name}" for name in shards} for asset in PER_SOURCE)
     return [
         *(_raw(partition, shard) for partition, shard in shards.items()),
         *(_clean(partition) for partition in shards),
@@ -65,7 +66,7 @@ def document_hops(declared: Declared) -> list[Hop]:
             inputs={
                 "document_split": "document_split",
                 "corpus": "corpus",
-                **{f"raw_documents/{name}": f"raw_documents/{name}" for name in declared.sources},
+                **raw,
                 **clean,
             },
             kinds=frozenset({"duckdb", "matplotlib"}),
