@@ -12,6 +12,7 @@ import tempfile
 import time
 import venv
 from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -46,17 +47,19 @@ def main(documents: str = "2000", folder: str = "", python: str = "") -> None:
         for number in range(PROCESSES):  # a file a process, which is how datatrove divides its work
             (corpus / f"{number}.jsonl").write_text("\n".join(lines[number::PROCESSES]) + "\n")
         decided: dict[str, tuple[set[str], set[str]]] = {}
-        rows = []
+        rows: list[tuple[str, float, float, list[float]]] = []
         for step, ours in (("filters", _filtered), ("duplicates", _deduplicated)):
-            mine, seconds = _timed(lambda ours=ours: ours(corpus))
-            theirs, peer = _timed(lambda step=step: _peer(interpreter, step, corpus, root / step))
+            mine, seconds = _timed(partial(ours, corpus))
+            theirs, peer = _timed(partial(_peer, interpreter, step, corpus, root / step))
             decided[step] = mine, theirs
             rows.append((step, seconds, peer, [seconds / peer]))
-        total = [sum(row[place] for row in rows) for place in (1, 2)]
-        rows.append(("both", *total, [total[0] / total[1]]))
+        mine_total, peer_total = sum(row[1] for row in rows), sum(row[2] for row in rows)
+        rows.append(("both", mine_total, peer_total, [mine_total / peer_total]))
     size = sum(map(len, texts.values())) / 1e6
     show(f"{len(texts):,} documents, {size:.1f} MB, {PROCESSES} processes", rows, peer="datatrove")
-    print(f"throughput: {size / total[0]:.2f} against {size / total[1]:.2f} MB/s, {total[1] / total[0]:.1f} times")
+    print(
+        f"throughput: {size / mine_total:.2f} against {size / peer_total:.2f} MB/s, {peer_total / mine_total:.1f} times"
+    )
     for step, (mine, theirs) in decided.items():
         print(
             f"{step}: both keep {len(mine & theirs):,}, both drop {len(texts.keys() - mine - theirs):,}, "
