@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.table import show
+from benchmarks._table import show
 from forge_dagster.corpus.duplicates import clusters
 from forge_dagster.corpus.formats import format_of, formats
 from forge_dagster.corpus.quality import broken_rule, measure

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from forge_dagster import stages
-from forge_dagster.corpus import kinds
+from forge_dagster.corpus import kinds, names
 from forge_dagster.errors import RecipeError
 from forge_dagster.home import folder_of
 from forge_dagster.policy import Policy, load_policies
@@ -86,6 +86,8 @@ def load_declared() -> Declared:
     sources = load_sources(folder_of("sources"))
     for placed in sources.values():
         source_settings(placed.source)
+        if placed.source.cleaning.names:
+            names.require()
     return Declared(
         sources=sources,
         recipes=recipes,

@@ -67,11 +67,12 @@ class Furniture(NamedTuple):
         return [first + b"/" + second if first or second else b"" for first, second in zip(long, edge, strict=True)]
 
     def left_out(self, text: str) -> tuple[str, int]:
-        """The text without repeated lines, and how many there were. The first heading always stays."""
+        """The text without repeated lines, and how many there were. A title that opens a document stays."""
         lines = text.split("\n")
         edges = _edges(lines)
         first = min(edges, default=0)
-        kept = [line for number, line in enumerate(lines) if number == first or not self._is_one(line, number in edges)]
+        title = first if _is_title(lines[first]) else -1
+        kept = [line for number, line in enumerate(lines) if number == title or not self._is_one(line, number in edges)]
         return "\n".join(kept), len(lines) - len(kept)
 
     def _is_one(self, line: str, at_edge: bool) -> bool:
@@ -80,6 +81,11 @@ class Furniture(NamedTuple):
             return False
         key = _hash(_masked(stripped))
         return (at_edge and _is_in(key, self.at_edge)) or (len(stripped) >= LONG and _is_in(key, self.anywhere))
+
+
+def _is_title(line: str) -> bool:
+    """Titles repeat for good reasons: a heading, or a line too short for a letterhead."""
+    return line.startswith("#") or len(line.strip()) < LONG
 
 
 def _is_in(key: int, keys: Keys) -> bool:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from forge_dagster.corpus import names
 from forge_dagster.corpus.boilerplate import furniture_of
 from forge_dagster.corpus.curate import Curated
 from forge_dagster.corpus.dispositions import DispositionWriter
@@ -94,7 +95,12 @@ class Parsed(FrozenModel):
 
 
 def run(inputs: Mapping[str, Path], config: CleanConfig, out: Path, context: StageContext) -> Report:
-    """Write documents.parquet, signatures.parquet, and dispositions.parquet with a row for every raw document."""
+    """Write documents.parquet, signatures.parquet, and dispositions.parquet with a row for every raw document.
+
+    Raises RecipeError if names are to be replaced and no engine for them is installed.
+    """
+    if config.cleaning.names:
+        names.require()
     raw = pq.ParquetFile(inputs["raw_documents"] / "documents.parquet")
     code = code_version("forge_dagster.corpus.parse_worker")
     with Parsers(len(os.sched_getaffinity(0))) as parsers:

@@ -13,7 +13,7 @@ VERSION = re.compile(
     re.IGNORECASE,
 )
 """A version in a file name: v2, rev-3, 1.0. A date is none: minutes of two months are two documents."""
-DATE = re.compile(r"\d{4}[-_.]\d{1,2}[-_.]\d{1,2}")
+DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.](?:0?[1-9]|1[0-2])[-_.]\d{1,2}(?!\d)")
 LEAST_ALIKE = 0.2  # Jaccard similarity of two versions; numbered chapters have less in common
 
 Row = Mapping[str, Any]

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 
 from forge_dagster.errors import DataError
 from forge_dagster.recipe import TokenizerSpec
 from forge_dagster.stage import Finding, Report, Stage, StageContext
+from forge_dagster.tokens.bpe import trained
 from forge_dagster.tokens.control import CHAT_TEMPLATE, CONTROL, END_OF_TEXT, PAD
 from forge_dagster.tokens.encoding import encode_batch, load_encoder
 
@@ -35,15 +36,7 @@ def run(inputs: Mapping[str, Path], config: TokenizerSpec, out: Path, context: S
     """
     train = inputs["corpus"] / "train.parquet"
     total = pq.ParquetFile(train).metadata.num_rows
-    tokenizer = _untrained()
-    trainer = trainers.BpeTrainer(
-        vocab_size=config.vocab_size,
-        min_frequency=2,  # a pair seen once compresses nothing
-        special_tokens=list(CONTROL),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(_texts(train, context, total), trainer)
+    tokenizer = trained(_texts(train, context, total), vocab_size=config.vocab_size)
     learned = tokenizer.get_vocab_size()
     if learned < config.vocab_size:
         raise DataError(
@@ -84,19 +77,6 @@ def check(content: Path) -> list[Finding]:
         Finding(name=CHECK_NAMES[1], passed=not lossy, observed={"lossy": lossy}),
         Finding(name=CHECK_NAMES[2], passed=not escaped, observed={"escaped": escaped}),
     ]
-
-
-def _untrained() -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE())
-    # Digits one by one, so that every number is read the same way whatever the corpus holds.
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
 
 
 def _texts(train: Path, context: StageContext, total: int) -> Iterator[list[str]]:

@@ -47,6 +47,20 @@ def test_a_source_file_adds_its_partition(folders: Path):
     assert raw.partitions_def == dg.StaticPartitionsDefinition(["handbooks", "sample"])
 
 
+def test_a_source_in_shards_has_a_partition_a_shard(folders: Path):
+    path = folders / "sources" / "sample.yaml"
+    path.write_text(path.read_text() + "shards: 3\n")
+    hops = all_hops(load_declared())
+    names = ["sample-1of3", "sample-2of3", "sample-3of3"]
+    assert [hop.partition for hop in hops if hop.asset == "raw_documents"] == names
+    split = next(hop for hop in hops if hop.asset == "document_split")
+    assert list(split.inputs) == [f"clean_documents/{name}" for name in names]
+    assert dagster_assets(hops)[0].partitions_def == dg.StaticPartitionsDefinition(names)
+    stage = yaml.safe_load(dvc_yaml(hops))["stages"]["raw_documents--sample-2of3"]
+    assert stage["cmd"] == "forge run --select raw_documents/sample-2of3"
+    assert stage["deps"] == ["sources/sample.yaml"]
+
+
 def test_inputs_come_before_their_users():
     seen: set[str] = set()
     for hop in all_hops(load_declared()):

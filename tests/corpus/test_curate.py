@@ -133,3 +133,28 @@ def test_in_a_small_source_nothing_counts_as_furniture(prose: Callable):
     )
     assert not len(furniture.anywhere)
     assert not len(furniture.at_edge)
+
+
+def test_a_letterhead_that_opens_a_document_goes_and_a_title_stays(prose: Callable):
+    head = "Works and Daughters | Internal document | Page {} of 12"
+    texts = [f"{head.format(n)}\n\nReport\n\n{prose(n)}\n" for n in range(20)]
+    furniture = furniture_of([batch_of(texts)])
+    assert furniture.left_out(texts[7])[0].strip().startswith(prose(7)[:20])
+    titled = [f"Incident report\n\n{prose(n)}\n" for n in range(20)]
+    assert furniture_of([batch_of(titled)]).left_out(titled[7])[0].startswith("Incident report")
+
+
+def test_a_checklist_repeats_itself_for_a_good_reason():
+    lines = "\n".join(f"- north hall, position {n}: valve {n * 7} checked, no findings" for n in range(30))
+    assert broken_rule(measure(lines)) is None
+
+
+def test_a_table_of_numbers_under_words_is_no_dump():
+    rows = "\n".join(f"| Pump {n} | {n}12 | {n}7 | {n}44 |" for n in range(20))
+    assert broken_rule(measure(f"| Name | Bar | Litres | Hours |\n| --- | --- | --- | --- |\n{rows}")) is None
+
+
+def test_words_that_no_mouth_can_say_are_no_text():
+    draw = random.Random(3)
+    words = " ".join("".join(draw.choices("bcdfghjklmnpqrstvwxz", k=6)) for _ in range(60))
+    assert broken_rule(measure(words)) == "gibberish"

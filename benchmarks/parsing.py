@@ -1,6 +1,6 @@
 """Extraction of a folder in confined processes against the same parsers, and the bare libraries, called in a loop.
 
-`python -m benchmarks extraction [FOLDER [ROUNDS]]`; without a folder, generated documents.
+`python -m benchmarks parsing [FOLDER [ROUNDS]]`; without a folder, generated documents.
 """
 
 import os
@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from multiprocessing.pool import Pool
 from pathlib import Path
 
-from benchmarks.table import paired, show
+from benchmarks._table import paired, show
 from forge_dagster.corpus.containers import decompressed
 from forge_dagster.corpus.formats import format_of, formats
 from forge_dagster.corpus.parse import Parsers
