@@ -32,9 +32,13 @@ class LineKeys(NamedTuple):
     at_edge: bytes
 
 
-def _key(line: str) -> int:
-    """Hash of a line without its numbers, so that page numbers and dates make no difference."""
-    return xxhash.xxh3_64_intdigest(DIGITS.sub("#", line.strip()).encode())
+def _masked(text: str) -> str:
+    """A text without its numbers, so that page numbers and dates make no difference."""
+    return DIGITS.sub("#", text)
+
+
+def _hash(masked: str) -> int:
+    return xxhash.xxh3_64_intdigest(masked.encode())
 
 
 def _edges(lines: list[str]) -> set[int]:
@@ -45,10 +49,10 @@ def _edges(lines: list[str]) -> set[int]:
 
 def line_keys(text: str) -> LineKeys:
     """Keys of a document's long lines, and of those at its edges."""
-    lines = text.split("\n")
-    long = {_key(line) for line in lines if len(line.strip()) >= LONG}
-    edge = {_key(lines[number]) for number in _edges(lines)}
-    return LineKeys(*(np.array(sorted(keys), dtype="<u8").tobytes() for keys in (long, edge)))
+    lines, masked = text.split("\n"), _masked(text).split("\n")
+    long = {masked[number].strip() for number, line in enumerate(lines) if len(line.strip()) >= LONG}
+    edge = {masked[number].strip() for number in _edges(lines)}
+    return LineKeys(*(np.array(sorted(map(_hash, keys)), dtype="<u8").tobytes() for keys in (long, edge)))
 
 
 class Furniture(NamedTuple):
@@ -75,7 +79,7 @@ class Furniture(NamedTuple):
         stripped = line.strip()
         if not stripped or (not at_edge and len(stripped) < LONG):
             return False
-        key = _key(line)
+        key = _hash(_masked(stripped))
         return (at_edge and _is_in(key, self.at_edge)) or (len(stripped) >= LONG and _is_in(key, self.anywhere))
 
 

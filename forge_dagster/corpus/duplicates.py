@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from forge_dagster.corpus.signature import Numbers
 
+Short = npt.NDArray[np.int32]
+
 NEIGHBOURS = 48  # texts after it in its bucket that each text is compared with; a smaller bucket is compared in full
 
 
@@ -36,13 +38,13 @@ def clusters(
         at = np.flatnonzero(bucket[step:] == bucket[:-step])
         if not len(at):
             break
-        first, second = _distinct(members[at], members[at + step], labels)
+        first, second = _distinct(members[at].astype(np.int64), members[at + step].astype(np.int64), labels)
         near = alike(text_of[first], text_of[second])
         labels = _joined(labels, first[near], second[near])
     return text_of[labels][which]
 
 
-def _buckets(bands: npt.NDArray[np.uint64], texts: Numbers, progress: Callable[[int], None]) -> tuple[Numbers, Numbers]:
+def _buckets(bands: npt.NDArray[np.uint64], texts: Numbers, progress: Callable[[int], None]) -> tuple[Short, Short]:
     """Texts that share a band with another, bucket after bucket, and the number of each one's bucket.
 
     Within a bucket they are in the order of the next band, so that likely copies stand side by side.
@@ -56,8 +58,9 @@ def _buckets(bands: npt.NDArray[np.uint64], texts: Numbers, progress: Callable[[
         shared = order[np.union1d(equal, equal + 1)]
         shared = shared[np.lexsort((shared, following[shared], value[shared]))]
         values, number = np.unique(value[shared], return_inverse=True)
-        members.append(shared)
-        buckets.append(number + count)
+        # In halves: with a million copies of one text these two are the largest there is.
+        members.append(shared.astype(np.int32))
+        buckets.append((number + count).astype(np.int32))
         count += len(values)
     return np.concatenate(members), np.concatenate(buckets)
 

@@ -82,8 +82,8 @@ def _known(cache: Generation) -> Known:
     ids = cache.column("entry")
 
     def known(path: str, stamp: str) -> str | None:
-        rows = cache.rows_of(_origin(path, stamp))
-        return ids[rows[0]] if rows else None
+        row = cache.row_of(_origin(path, stamp))
+        return None if row is None else ids[row]
 
     return known
 

@@ -18,6 +18,7 @@ PAGE_ENDS = re.compile("[\f\u2029]")
 BLANK_LINES = re.compile(r"\n{3,}")
 MOST_CONTROL = 0.01  # share of control characters above which bytes are no text
 MOST_MARKS = 64  # combining marks in a row beyond which a text is hostile: NFC sorts them in quadratic time
+NO_LATIN = re.compile(f"[^\0-\u02ff]{{{MOST_MARKS + 1},}}")  # where so many marks may be
 STRAY = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, by surrogateescape
 NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 UNDEFINED = "cp1252-undefined"  # name of an error handler
@@ -128,8 +129,9 @@ def normalise(text: str) -> str:
 
 
 def _refuse_stacked_marks(text: str) -> None:
-    row = 0
-    for character in text:
-        row = row + 1 if character > "\u02ff" and unicodedata.combining(character) else 0
-        if row > MOST_MARKS:
-            raise DataError(f"more than {MOST_MARKS} combining marks in a row", rule="a letter carries a few")
+    for found in NO_LATIN.finditer(text):
+        row = 0
+        for character in found[0]:
+            row = row + 1 if unicodedata.combining(character) else 0
+            if row > MOST_MARKS:
+                raise DataError(f"more than {MOST_MARKS} combining marks in a row", rule="a letter carries a few")
