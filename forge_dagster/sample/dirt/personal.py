@@ -93,7 +93,7 @@ def _iban(draw: Draw, locale: str) -> str:
 
 def _bic(draw: Draw, locale: str) -> str:
     country = {"en_us": "US", "en_gb": "GB", "sv": "SE"}.get(locale, locale.upper())
-    return letters(draw, 4, UPPER) + country + draw.pick(UPPER) + "0" + draw.pick(("", "XXX", "001"))
+    return letters(draw, 4, UPPER) + country + draw.pick(UPPER) + "0" + draw.pick(("", "X" * 3, "001"))
 
 
 def _ip(draw: Draw, locale: str) -> str:
