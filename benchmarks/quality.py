@@ -1,6 +1,8 @@
-"""Curation against the truth: precision and recall, with 95 % intervals, of what the hops decide on a dirty company."""
+"""Curation against the truth: precision and recall, with 95 % intervals, of what the hops decide on a dirty company.
 
-import os
+`python -m benchmarks quality [DOCUMENTS]`
+"""
+
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -12,13 +14,12 @@ from benchmarks._intervals import Count, show
 from benchmarks._spans import Span, compare
 from forge_dagster.sample.dirt.personal import NATIONAL
 
-DOCUMENTS, SEED, DIRT = 6000, 20, 0.5
-"""DOCUMENTS may be set in the environment: FORGE_QUALITY_DOCUMENTS."""
+DOCUMENTS, SEED, DIRT = "6000", 20, 0.5
 
 
-def main() -> None:
+def main(size: str = DOCUMENTS) -> None:
     """Print the tables of the dirty company, of public packages, and of extraction."""
-    documents = int(os.environ.get("FORGE_QUALITY_DOCUMENTS", DOCUMENTS))
+    documents = int(size)
     with tempfile.TemporaryDirectory() as folder:
         company = run(documents, SEED, DIRT, Path(folder))
     print(f"Dirty company of {documents:,} documents, seed {SEED}, {DIRT:.0%} planted")

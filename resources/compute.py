@@ -3,7 +3,8 @@
 import importlib.metadata
 from typing import Any
 
-from forge_dagster.training.precision import cpu_flags, effective_dtype, threads
+from forge_dagster.training.execution import execution
+from forge_dagster.training.precision import cpu_flags
 
 COMPUTING_LIBRARIES = ("torch", "transformers", "trl", "accelerate", "tokenizers", "safetensors", "lm-eval")
 DECISIVE_FLAGS = frozenset({"avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16"})
@@ -15,10 +16,9 @@ def instruction_set() -> list[str]:
 
 
 def numerics() -> dict[str, Any]:
-    """Dtype, threads, instruction set, processes and library versions; bit-equality holds within one value."""
+    """Dtype, threads, micro-batch, instruction set, library versions, ...; bit-equality holds within one value."""
     return {
-        "dtype": effective_dtype(),
-        "threads": threads(),
+        **execution().numerics,
         "instruction_set": instruction_set(),
         "world_size": 1,
         "libraries": {name: importlib.metadata.version(name) for name in COMPUTING_LIBRARIES},

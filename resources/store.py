@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from forge_dagster.declared import Declared, load_declared
-from forge_dagster.errors import ForgeError, VerdictError
+from forge_dagster.errors import ForgeError, InterruptedRun, VerdictError
 from forge_dagster.home import home
 from forge_dagster.provenance.build import Order, build
 from forge_dagster.provenance.run import Run
@@ -22,6 +22,8 @@ from resources.process import die_with_run
 LAUNCH_TAG = "forge/launch"
 ACTOR_TAG = "forge/actor"
 FORCE_TAG = "forge/force"
+MOST_PREEMPTIONS = 1000
+"""Times that one step is taken up again after a SIGTERM; each time it goes on where it stood."""
 
 
 def actor() -> str:
@@ -51,7 +53,7 @@ class Store(dg.ConfigurableResource[Any]):
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         """Build the order in this run's launch; yield check results and the materialization.
 
-        Raises dagster.Failure with the message of any ForgeError.
+        Raises dagster.RetryRequested if a signal stopped it, dagster.Failure with the message of any other ForgeError.
         """
         die_with_run()
         tags = context.run.tags
@@ -66,6 +68,9 @@ class Store(dg.ConfigurableResource[Any]):
             if context.has_partition_key:
                 for former in former_partitions(run.store, declared, context.asset_key.to_user_string()):
                     withdraw(run.home, former)  # else its documents would stand twice
+        except InterruptedRun as error:
+            context.log.info(f"{key}: {error.problem}")
+            raise dg.RetryRequested(max_retries=MOST_PREEMPTIONS) from error
         except ForgeError as error:
             run.note_error(key, error)
             if isinstance(error, VerdictError):

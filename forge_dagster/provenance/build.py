@@ -100,7 +100,7 @@ def build(run: Run, order: Order, *, actor: str, say: Callable[[str], None]) -> 
             if standing is None:
                 for key, digest in digests.items():
                     store.verify(key, digest)
-                record, findings = _make(run, order, identity, digests, progress, actor)
+                record, findings = _make(run, order, identity, digests, progress, actor, say)
             else:
                 record, findings = standing, load_findings(store.version(order.key, standing.digest))
             is_current = _state_and_point(run, record, reused=standing is not None, actor=actor, say=say)
@@ -158,7 +158,13 @@ def _standing(run: Run, key: str, fingerprint: str, say: Callable[[str], None]) 
 
 
 def _make(
-    run: Run, order: Order, identity: Identity, digests: Mapping[str, str], progress: ProgressFile, actor: str
+    run: Run,
+    order: Order,
+    identity: Identity,
+    digests: Mapping[str, str],
+    progress: ProgressFile,
+    actor: str,
+    say: Callable[[str], None],
 ) -> tuple[Record, list[Finding]]:
     stage, store, fingerprint = stage_of(order.module), run.store, identity.fingerprint()
     staging = store.folder(order.key) / f".staging-{run.run_id}"
@@ -169,7 +175,7 @@ def _make(
         folder.mkdir(parents=True, exist_ok=True)
     inputs = {name: store.content(key, digests[key]) for name, key in order.inputs.items()}
     inputs |= {name: item.path for name, item in order.external.items() if item.path is not None}
-    context = RecordedContext(work=work, beside=staging / "beside", cache=cache, progress=progress)
+    context = RecordedContext(work=work, beside=staging / "beside", cache=cache, progress=progress, say=say)
     progress.write(0, 1, "starting", state="starting")
     begun, clock = datetime.now(UTC), time.monotonic()
     try:

@@ -5,61 +5,88 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from forge_dagster.provenance.canonical import canonical_json
+from forge_dagster.provenance.files import sha256_file
 from forge_dagster.stage import Finding, Report, Stage, StageContext
 from forge_dagster.training.job import TrainingJob
-from forge_dagster.training.settings import Settings
+from forge_dagster.training.settings import WATCHING, Settings
+
+if TYPE_CHECKING:
+    from forge_dagster.training.loop import Outcome
+    from forge_dagster.training.router import LayerUse
+    from forge_dagster.training.validation import Scored
 
 NEEDS = ("token_shards",)
 CHECK_NAMES = ("folder_is_complete", "weights_are_finite")
+EXPERTS_CHECK = "experts_are_alive"
+TRAINING = "training.json"
 LAST_ROWS = 20
 """Steps over which the final loss is averaged."""
+INTERIM_TOKENS = 16_384
+"""Most validation tokens scored while the training runs."""
 
 
 def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, context: StageContext) -> Report:
-    """Pre-train and write a Hugging Face folder; beside it log.csv and loss.png.
+    """Pre-train and write a Hugging Face folder with training.json; beside it log.jsonl, log.csv and plots.
 
-    Resumes from context.work. Raises DataError, RecipeError, InterruptedRun or OSError as the loop does.
+    Resumes from context.work. Raises DataError, RecipeError, InterruptedRun, StorageError or OSError as the loop does.
     """
     from forge_dagster.model.build import build_model
     from forge_dagster.model.folder import write_model
     from forge_dagster.tokens.reader import open_documents
-    from forge_dagster.training.log import plot, read
+    from forge_dagster.training.cost import matmul_peak
+    from forge_dagster.training.execution import execution
+    from forge_dagster.training.log import read
     from forge_dagster.training.loop import check_data, pretrain
-    from forge_dagster.training.precision import effective_dtype, notice, thread_limit, threads
-    from forge_dagster.training.validation import bits_per_byte
+    from forge_dagster.training.precision import notice, thread_limit
+    from forge_dagster.training.router import RouterCounts
+    from forge_dagster.training.validation import score_sources
 
-    settings, dtype = config.settings, effective_dtype()
+    settings, how = config.settings, execution()
     documents = open_documents(inputs["token_shards"], "train")
+    held_out = open_documents(inputs["token_shards"], "validation")
     check_data(documents, settings)
-    context.progress(0, settings.steps, notice(dtype) or f"training in {dtype}")
-    with thread_limit(threads()):
+    context.progress(0, settings.steps, notice(how.dtype) or f"training in {how.dtype}")
+    with thread_limit(how.threads):
         model = build_model(
             config.model, vocab_size=documents.vocab_size, positions=settings.sequence_length, seed=config.seed
         )
+
+        def scores(most_tokens: int) -> "dict[str, Scored]":
+            return score_sources(model, held_out, most_tokens=most_tokens, dtype=how.dtype)
+
+        interim = min(settings.validation_tokens, INTERIM_TOKENS)
         outcome = pretrain(
             model,
             documents,
             settings,
             seed=config.seed,
             identity=_identity(config, inputs["token_shards"]),
-            dtype=dtype,
+            execution=how,
             context=context,
+            validate=lambda: {name: scored.bits_per_byte for name, scored in scores(interim).items()},
+            peak=matmul_peak(how, context.cache),
         )
-        score = bits_per_byte(model, inputs["token_shards"], most_tokens=settings.validation_tokens, dtype=dtype)
+        routers = RouterCounts(model)
+        final = scores(settings.validation_tokens)
+        uses = routers.take()
+        routers.close()
     write_model(model, inputs["tokenizer"], out)
-    shutil.copyfile(outcome.log, context.beside / "log.csv")
-    rows = list(read(outcome.log))
-    plot(rows, context.beside / "loss.png")
-    losses = [row.loss for row in rows[-LAST_ROWS:] if row.loss == row.loss]
+    (out / TRAINING).write_bytes(canonical_json(_training(outcome, uses)) + b"\n")
+    rows = read(outcome.log)
+    _keep_beside(rows, context)
     return Report(
         counts={
             "parameters": model.num_parameters(),
             "steps": outcome.steps,
-            "skipped_steps": outcome.skipped,
+            "updates": outcome.updates,
+            "skipped_steps": len(outcome.guard.skipped),
+            "rewinds": len(outcome.guard.rewinds),
             "tokens": outcome.steps * settings.batch_tokens,
         },
-        metrics={"loss": sum(losses) / len(losses), "validation_bits_per_byte": score},
+        metrics=_metrics(rows, final, outcome),
     )
 
 
@@ -79,17 +106,71 @@ def check(content: Path) -> list[Finding]:
     ]
 
 
-def _identity(config: TrainingJob[Settings], shards: Path) -> str:
-    """Return a digest of what is trained on what, without what does not change the result."""
-    settings = config.settings.model_dump(mode="json", exclude={"checkpoint_every_steps"})
-    value = {
-        "seed": config.seed,
-        "model": config.model.model_dump(mode="json"),
-        "settings": settings,
-        "meta": json.loads((shards / "meta.json").read_text(encoding="utf-8")),
-        "index": hashlib.sha256((shards / "documents.parquet").read_bytes()).hexdigest(),
+def check_trained(content: Path) -> list[Finding]:
+    """Judge a pre-trained model: its folder, and that no expert sits idle. An idle one costs quality, not soundness."""
+    from forge_dagster.training.router import LayerUse
+
+    layers = [LayerUse(**layer) for layer in json.loads((content / TRAINING).read_bytes())["routers"]]
+    dead = {f"layer {number}": layer.dead for number, layer in enumerate(layers) if layer.dead}
+    experts = sum(len(layer.shares) for layer in layers)
+    return [
+        *check(content),
+        Finding(name=EXPERTS_CHECK, passed=not dead, observed={"experts": experts, "dead": dead}, blocking=False),
+    ]
+
+
+def _training(outcome: "Outcome", uses: "list[LayerUse]") -> dict[str, Any]:
+    """What happened in the training that the weights show no more; the routers are those of the last validation."""
+    from forge_dagster.training.cost import FORMULA
+
+    return {
+        "steps": outcome.steps,
+        "updates": outcome.updates,
+        "skipped": outcome.guard.skipped,
+        "rewinds": [{"steps_done": done, "back_to": anchor} for done, anchor in outcome.guard.rewinds],
+        "floating_point_operations": outcome.operations,
+        "formula": FORMULA,
+        "routers": [use._asdict() for use in uses],
     }
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-STAGE = Stage(run=run, check=check, check_names=CHECK_NAMES, computes_floats=True)
+def _metrics(rows: list[dict[str, Any]], final: "dict[str, Scored]", outcome: "Outcome") -> dict[str, float]:
+    from forge_dagster.training.validation import together
+
+    losses = [row["loss"] for row in rows[-LAST_ROWS:] if "loss" in row]
+    return {
+        "loss": sum(losses) / len(losses),
+        "validation_bits_per_byte": together(final.values()).bits_per_byte,
+        **{f"validation_bits_per_byte/{name}": scored.bits_per_byte for name, scored in final.items()},
+        "floating_point_operations": float(outcome.operations),
+    }
+
+
+def _keep_beside(rows: list[dict[str, Any]], context: StageContext) -> None:
+    from forge_dagster.training.log import write_csv, write_router_csv
+    from forge_dagster.training.plots import draw
+
+    shutil.copyfile(context.work / "log.jsonl", context.beside / "log.jsonl")
+    shutil.copyfile(context.cache / "matmul-peak.json", context.beside / "matmul-peak.json")
+    write_csv(rows, context.beside / "log.csv")
+    if any("router" in row for row in rows):
+        write_router_csv(rows, context.beside / "router.csv")
+    draw(rows, context.beside)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def _identity(config: TrainingJob[Settings], shards: Path) -> dict[str, str]:
+    """Return what is trained on what, part by part, without what does not change the result."""
+    data = {path.name: sha256_file(path) for path in sorted(shards.iterdir())}
+    return {
+        "seed": str(config.seed),
+        "model": _digest(config.model.model_dump(mode="json")),
+        "settings": _digest(config.settings.model_dump(mode="json", exclude=set(WATCHING))),
+        "data": _digest(data),
+    }
+
+
+STAGE = Stage(run=run, check=check_trained, check_names=(*CHECK_NAMES, EXPERTS_CHECK), computes_floats=True)

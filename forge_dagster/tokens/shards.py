@@ -25,6 +25,7 @@ INDEX = pa.schema(
     [
         ("document", pa.string()),
         ("split", pa.string()),
+        ("source", pa.string()),
         ("shard", pa.string()),
         ("start", pa.int64()),
         ("length", pa.int64()),
@@ -51,12 +52,22 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
     with pq.ParquetWriter(out / "documents.parquet", INDEX, compression="zstd") as index:
         for split, file in files.items():
             writer = _ShardWriter(out, split, dtype)
-            for batch in file.iter_batches(batch_size=BATCH, columns=["id", "text"]):
+            for batch in file.iter_batches(batch_size=BATCH, columns=["id", "source", "text"]):
                 texts = batch.column("text").to_pylist()
                 rows = [
-                    {"document": document, "split": split, "bytes": len(text.encode()), **writer.add(ids)}
-                    for document, text, ids in zip(
-                        batch.column("id").to_pylist(), texts, encode_batch(encoder, texts), strict=True
+                    {
+                        "document": document,
+                        "split": split,
+                        "source": source,
+                        "bytes": len(text.encode()),
+                        **writer.add(ids),
+                    }
+                    for document, source, text, ids in zip(
+                        batch.column("id").to_pylist(),
+                        batch.column("source").to_pylist(),
+                        texts,
+                        encode_batch(encoder, texts),
+                        strict=True,
                     )
                 ]
                 index.write_table(pa.Table.from_pylist(rows, INDEX))

@@ -1,21 +1,22 @@
 """Mid-run checkpoints: a folder of safetensors and JSON that is whole or not there, and verified when read."""
 
 import json
+import mmap
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+import xxhash
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from forge_dagster.errors import IntegrityError
-from forge_dagster.provenance.files import sha256_file
+from forge_dagster.errors import IntegrityError, StorageError
 
 MANIFEST = "MANIFEST.json"
 STEP = re.compile(r"step-(\d{9})")
@@ -31,13 +32,22 @@ class Checkpoint:
     state: dict[str, Any]
 
 
-def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
-    """Write `folder`/step-<step> and remove all but the last two; `tensors` maps a file name to its tensors.
+def save(
+    folder: Path,
+    step: int,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+    *,
+    keep: Collection[int],
+) -> Path:
+    """Write `folder`/step-<step> and remove all but the last two and those of the steps in `keep`.
 
-    Staged, each file flushed to the disk, the manifest of SHA-256 last, then renamed: a crash at any point leaves
+    `tensors` maps a file name to its tensors.
+
+    Staged, each file flushed to the disk, the manifest of digests last, then renamed: a crash at any point leaves
     either the whole checkpoint or none. OSError (a full disk) propagates, with earlier checkpoints intact.
     """
-    staging = folder / f".staging-{os.getpid()}"
+    staging = folder / f".staging-{step:09d}"
     _remove(staging)
     staging.mkdir(parents=True)
     try:
@@ -48,7 +58,7 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
         files = sorted(staging.iterdir())
         for path in files:
             _flush(path)
-        manifest = {path.name: sha256_file(path) for path in files}
+        manifest = {path.name: _digest(path) for path in files}
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
         _flush(staging / MANIFEST)
         _flush(staging)
@@ -60,7 +70,8 @@ def save(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], s
         _remove(staging)
         raise
     for old in checkpoints(folder)[KEEP:]:
-        shutil.rmtree(old)
+        if step_of(old) not in keep:
+            shutil.rmtree(old)
     return target
 
 
@@ -76,9 +87,7 @@ def load_newest(folder: Path, *, tell: Callable[[str], None]) -> Checkpoint | No
     for path in found:
         problem = differs(path)
         if not problem:
-            state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-            tensors = {file.stem: load_file(file) for file in sorted(path.glob("*.safetensors"))}
-            return Checkpoint(step=state.pop("step"), tensors=tensors, state=state)
+            return _read(path)
         path.rename(folder / f".corrupt-{path.name}-{len(list(folder.glob('.corrupt-*')))}")
         tell(f"checkpoint {path.name} is corrupt ({problem}); trying the one before")
     if found:
@@ -90,11 +99,62 @@ def load_newest(folder: Path, *, tell: Callable[[str], None]) -> Checkpoint | No
     return None
 
 
+def load(folder: Path, step: int) -> Checkpoint:
+    """Return the checkpoint of one step. Raises IntegrityError if its bytes are not as written."""
+    path = folder / f"step-{step:09d}"
+    problem = differs(path)
+    if problem:
+        raise IntegrityError(
+            f"{path} is corrupt ({problem})",
+            rule="a training that diverges goes back to this checkpoint and no other",
+            mend=f"check the disk, remove {folder}, and run again to begin at step 0",
+        )
+    return _read(path)
+
+
+def resume(folder: Path, identity: Mapping[str, str], *, tell: Callable[[str], None]) -> Checkpoint | None:
+    """Return the newest sound checkpoint of this training. Raises IntegrityError if it belongs to another one."""
+    found = load_newest(folder, tell=tell)
+    if found is None:
+        return None
+    theirs = found.state["identity"]
+    other = [name for name in sorted({*identity, *theirs}) if theirs.get(name) != identity.get(name)]
+    if other:
+        raise IntegrityError(
+            f"the checkpoints in {folder} are of another "
+            + ", ".join(f"{name} ({theirs.get(name)}, now {identity.get(name)})" for name in other),
+            rule="a training resumes with the seed, model, settings and data it began with",
+            mend="undo the change, or remove that folder to begin at step 0",
+        )
+    return found
+
+
+def preflight(folder: Path, size: int) -> None:
+    """Raise StorageError unless the disk holds the checkpoints of a training; `size` is one's bytes, about.
+
+    Two newest and two to go back to are kept, and one is staged while they are.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    standing = sum(file.stat().st_size for path in checkpoints(folder) for file in path.iterdir())
+    need, free = (KEEP + 2 + 1) * size - standing, shutil.disk_usage(folder).free
+    if free < need:
+        raise StorageError(
+            f"{folder} has {free / 1e6:,.0f} MB free, the checkpoints of this training take {need / 1e6:,.0f} MB more",
+            rule=f"there is room for {KEEP + 2 + 1} checkpoints of {size / 1e6:,.0f} MB before a training begins",
+            mend="free space there, or set FORGE_HOME to a larger disk",
+        )
+
+
 def checkpoints(folder: Path) -> list[Path]:
     """Return the folders of the checkpoints, newest first."""
     if not folder.is_dir():
         return []
     return sorted((path for path in folder.iterdir() if STEP.fullmatch(path.name)), reverse=True)
+
+
+def step_of(path: Path) -> int:
+    """Return the steps done at a checkpoint, from its name."""
+    return int(path.name.removeprefix("step-"))
 
 
 def differs(path: Path) -> str:
@@ -106,8 +166,10 @@ def differs(path: Path) -> str:
     for name, digest in manifest.items():
         if not (path / name).is_file():
             return f"{name} is missing"
-        if sha256_file(path / name) != digest:
+        if _digest(path / name) != digest:
             return f"{name} differs"
+        if name.endswith(".safetensors") and not _is_safetensors(path / name):
+            return f"{name} is no safetensors file"
     return ""
 
 
@@ -121,6 +183,29 @@ def disk_errors() -> Iterator[None]:
         if number is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+
+
+def _is_safetensors(path: Path) -> bool:
+    try:
+        with safe_open(path, framework="pt"):
+            return True
+    except SafetensorError:
+        return False
+
+
+def _digest(path: Path) -> str:
+    """XXH3 of a file: it finds what a disk or a crash did, at the speed of memory. Artifacts have SHA-256."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            return xxhash.xxh3_128_hexdigest(b"")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return xxhash.xxh3_128_hexdigest(data)
+
+
+def _read(path: Path) -> Checkpoint:
+    state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    tensors = {file.stem: load_file(file) for file in sorted(path.glob("*.safetensors"))}
+    return Checkpoint(step=state.pop("step"), tensors=tensors, state=state)
 
 
 def _remove(path: Path) -> None:

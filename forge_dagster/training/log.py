@@ -1,37 +1,30 @@
-"""The loss log of a training: one CSV row a step, continued after an interruption, and its plot."""
+"""The log of a training: one JSON line a step, continued after an interruption; as CSV for DVC and spreadsheets."""
 
 import csv
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
+from forge_dagster.provenance.files import write_atomically
 
-class Row(NamedTuple):
-    """One step. `loss` in nats per token; `lr` the share of the peak learning rates; a skipped step has no loss."""
-
-    step: int
-    tokens: int
-    loss: float
-    lr: float
-    grad_norm: float
-    tokens_per_second: float
+Row = Mapping[str, Any]
+"""One step: numbers by name, and under `router` a list of layers. What was not measured is not there."""
 
 
 class Log:
-    """Rows in a CSV file, each flushed as it comes."""
+    """Rows in a JSONL file, synced at checkpoints."""
 
     def __init__(self, path: Path, *, steps_done: int) -> None:
         """Open `path` and keep the rows of its first `steps_done` steps; those after them are taken again."""
-        kept = [row for row in read(path) if row.step < steps_done] if path.is_file() else []
+        kept = [row for row in read(path) if row["step"] < steps_done] if path.is_file() else []
+        write_atomically(path, "".join(_line(row) for row in kept).encode())
         self.path = path
-        self._file = path.open("w", newline="", encoding="utf-8")
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(Row._fields)
-        self._writer.writerows(kept)
+        self._file = path.open("a", encoding="utf-8")
 
     def add(self, row: Row) -> None:
-        self._writer.writerow(row)
+        self._file.write(_line(row))
 
     def sync(self) -> None:
         """Bring all rows to the disk; a checkpoint never outlives the log of its steps."""
@@ -42,32 +35,36 @@ class Log:
         self._file.close()
 
 
-def read(path: Path) -> Iterator[Row]:
+def _line(row: Row) -> str:
+    return json.dumps(row, allow_nan=False) + "\n"
+
+
+def read(path: Path) -> list[dict[str, Any]]:
     """Read the whole rows of a log; a row torn by a crash ends it."""
-    with path.open(newline="", encoding="utf-8") as file:
-        for cells in list(csv.reader(file))[1:]:
-            if len(cells) != len(Row._fields):
-                return
-            yield Row(int(cells[0]), int(cells[1]), *map(float, cells[2:]))
+    rows: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if not line.endswith("\n"):
+            break
+        rows.append(json.loads(line))
+    return rows
 
 
-def plot(rows: list[Row], path: Path) -> None:
-    """Draw loss over tokens, with its running mean, as a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def write_csv(rows: Sequence[Row], path: Path) -> None:
+    """Write the figures of a log as a table, empty where a step has none."""
+    names = list(dict.fromkeys(name for row in rows for name in row if name != "router"))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
 
-    figure = Figure(figsize=(6.4, 3.6), dpi=80, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    tokens = [row.tokens for row in rows]
-    mean, means = rows[0].loss, []
-    for row in rows:
-        mean = 0.95 * mean + 0.05 * row.loss if row.loss == row.loss else mean
-        means.append(mean)
-    axes.plot(tokens, [row.loss for row in rows], linewidth=0.6, alpha=0.5, label="loss of the step")
-    axes.plot(tokens, means, linewidth=1.6, label="running mean")
-    axes.set_xlabel("tokens")
-    axes.set_ylabel("nats per token")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path)
+
+def write_router_csv(rows: Sequence[Row], path: Path) -> None:
+    """Write what the routers did as a table of step, layer, entropy, dropped part and the share of each expert."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        for row in rows:
+            for number, layer in enumerate(row.get("router", [])):
+                if not file.tell():
+                    shares = [f"expert_{expert}" for expert in range(len(layer["shares"]))]
+                    writer.writerow(["step", "layer", "entropy", "dropped", *shares])
+                writer.writerow([row["step"], number, layer["entropy"], layer["dropped"], *layer["shares"]])

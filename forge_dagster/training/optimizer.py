@@ -131,12 +131,26 @@ class Optimizers:
             for entry, value in entries.items()
         }
 
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the weights and of the state that `state` will return once every weight was updated."""
+        slots = {"muon": 1, "adamw": 2}
+        return sum(
+            parameter.numel() * parameter.element_size() * (1 + slots[kind])
+            for kind, part in self.parts.items()
+            for group in part.param_groups
+            for parameter in group["params"]
+        )
+
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state that `state` returned."""
+        """Take up a state that `state` returned, and nothing else."""
+        for part in self.parts.values():
+            part.state.clear()
         parameters = {name: parameter for parameter, name in self.names.items()}
         for key, value in state.items():
             kind, name, entry = key.split("/")
-            self.parts[kind].state[parameters[name]][entry] = value.clone()
+            parameter = parameters[name]
+            self.parts[kind].state[parameter][entry] = value.to(parameter.device, copy=True)
 
 
 def kind_of(name: str, parameter: nn.Parameter) -> str:

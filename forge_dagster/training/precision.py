@@ -75,14 +75,14 @@ def thread_limit(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def autocast(dtype: Dtype) -> "torch.autocast":
+def autocast(dtype: Dtype, device: str = "cpu") -> "torch.autocast":
     """Return the context of one forward pass in `dtype`.
 
     Enter it anew at every step: weights cast inside are cached until it is left, updates or not.
     """
     import torch
 
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bfloat16")
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
 
 
 def _keep_freed_memory() -> None:

@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from forge_dagster.stage import FrozenModel
 
+WATCHING = frozenset({"checkpoint_every_steps", "validate_every_steps"})
+"""Settings that do not change the result."""
+
 
 class Settings(FrozenModel):
     """Settings of the base stage; nothing that changes the result has a default."""
@@ -22,7 +25,15 @@ class Settings(FrozenModel):
     router_lr: float = Field(gt=0, description="peak learning rate of routers; without effect in a dense model")
     muon_momentum: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0, description="decoupled, of hidden matrices")
-    validation_tokens: int = Field(ge=1, description="most validation tokens scored at the end")
+    clip_norm: float = Field(gt=0, description="gradients of a larger norm are scaled down to it")
+    spike_sigmas: float = Field(
+        gt=0, description="a step whose loss or gradient norm lies this many deviations above the last 128 is skipped"
+    )
+    rewind_steps: int = Field(ge=1, description="steps between the checkpoints that a diverging training goes back to")
+    validation_tokens: int = Field(ge=1, description="most validation tokens scored at the end, all sources together")
+    validate_every_steps: int | None = Field(
+        default=None, ge=1, description="steps between validations; five times in a training if not given"
+    )
     checkpoint_every_steps: int | None = Field(
         default=None, ge=1, description="steps between mid-run checkpoints; every 20 seconds if not given"
     )
@@ -35,6 +46,10 @@ class Settings(FrozenModel):
     @property
     def steps(self) -> int:
         return self.tokens // self.batch_tokens
+
+    def validates_after(self, steps_done: int) -> bool:
+        """Whether the training is validated after so many steps; its end is validated apart."""
+        return steps_done % (self.validate_every_steps or -(-self.steps // 5)) == 0 and steps_done < self.steps
 
     @model_validator(mode="after")
     def budget_fits(self) -> Self:

@@ -1,9 +1,11 @@
 """Bits per byte on the validation shard: a loss that does not depend on the tokenizer."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -14,38 +16,76 @@ from forge_dagster.training.batches import IGNORED, pack
 from forge_dagster.training.loss import head_cross_entropy
 from forge_dagster.training.precision import Dtype, autocast, effective_dtype
 
+BATCH_TOKENS = 8192
+
+
+class Scored(NamedTuple):
+    """What some text costs: the sum of -log p over its tokens, and its UTF-8 bytes."""
+
+    nats: float
+    size: int
+
+    @property
+    def bits_per_byte(self) -> float:
+        return self.nats / math.log(2) / self.size
+
 
 def bits_per_byte(
     model: PreTrainedModel,
     shards: Path,
     *,
-    batch_tokens: int = 8192,
+    batch_tokens: int = BATCH_TOKENS,
     most_tokens: int | None = None,
     dtype: Dtype | None = None,
 ) -> float:
     """Return the sum of -log2 p over all validation tokens, divided by the UTF-8 bytes of their text.
 
-    Documents are read whole, from `<|end_of_text|>` to `<|end_of_text|>`, in windows of the model's
-    max_position_embeddings that do not see each other. `most_tokens` stops before the document that would pass it.
-    Raises DataError if the first document alone does.
+    `most_tokens` stops before the document that would pass it. Raises DataError if the first document alone does.
     """
     documents = open_documents(shards, "validation")
-    length = model.config.max_position_embeddings
     count = _documents_within(documents, most_tokens)
-    dtype = dtype or effective_dtype()
+    chosen = documents.only(np.arange(count))
+    return score(model, chosen, batch_tokens=batch_tokens, dtype=dtype or effective_dtype()).bits_per_byte
+
+
+def score_sources(model: PreTrainedModel, documents: Documents, *, most_tokens: int, dtype: Dtype) -> dict[str, Scored]:
+    """Score each source's first documents, up to an equal part of `most_tokens` each and at least one document."""
+    scores = {}
+    for name in documents.sources:
+        numbers = documents.of_source(name)
+        fits = int((documents.lengths[numbers].cumsum() <= most_tokens // len(documents.sources)).sum())
+        scores[name] = score(model, documents.only(numbers[: max(fits, 1)]), batch_tokens=BATCH_TOKENS, dtype=dtype)
+    return scores
+
+
+def together(scores: Iterable[Scored]) -> Scored:
+    """Add scores up."""
+    nats, sizes = zip(*scores, strict=True)
+    return Scored(sum(nats), sum(sizes))
+
+
+def score(model: PreTrainedModel, documents: Documents, *, batch_tokens: int, dtype: Dtype) -> Scored:
+    """Score documents, read whole from `<|end_of_text|>` to `<|end_of_text|>`.
+
+    They are cut into windows of the model's max_position_embeddings that do not see each other.
+    """
+    length, device = model.config.max_position_embeddings, model.device
     was_training = model.training
     model.eval()
     nats = 0.0
     with torch.inference_mode():
-        for rows in _batches(documents, count, length, max(batch_tokens // length, 1)):
+        for rows in _batches(documents, length, max(batch_tokens // length, 1)):
             batch = pack(documents, rows, length)
-            with autocast(dtype):
-                output = model.base_model(input_ids=batch.inputs, position_ids=batch.positions, use_cache=False)
-            scored = batch.labels != IGNORED
+            with autocast(dtype, device.type):
+                output = model.base_model(
+                    input_ids=batch.inputs.to(device), position_ids=batch.positions.to(device), use_cache=False
+                )
+            scored = (batch.labels != IGNORED).to(device)
             hidden, head = output.last_hidden_state[scored], model.get_output_embeddings().weight
-            nats += float(head_cross_entropy(hidden, head, batch.labels[scored], getattr(torch, dtype)))
+            labels = batch.labels.to(device)[scored]
+            nats += float(head_cross_entropy(hidden, head, labels, getattr(torch, dtype)))
     model.train(was_training)
-    return nats / math.log(2) / int(documents.sizes[:count].sum())
+    return Scored(nats, int(documents.sizes.sum()))
 
 
 def _documents_within(documents: Documents, most_tokens: int | None) -> int:
@@ -61,11 +101,11 @@ def _documents_within(documents: Documents, most_tokens: int | None) -> int:
     return count
 
 
-def _batches(documents: Documents, count: int, length: int, rows: int) -> Iterator[list[list[Span]]]:
+def _batches(documents: Documents, length: int, rows: int) -> Iterator[list[list[Span]]]:
     """Cut documents into windows of `length` tokens, first fit into rows in order, `rows` rows at a time."""
     filled: list[list[Span]] = [[]]
     room = length
-    for document in range(count):
+    for document in range(len(documents.lengths)):
         for start in range(0, int(documents.lengths[document]), length):
             size = min(length, int(documents.lengths[document]) - start)
             if size > room:

@@ -1,7 +1,9 @@
 """The base stage end to end: a folder that anything can load, the same bytes again, resumed after an interruption."""
 
 import hashlib
+import json
 import math
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from forge_dagster.errors import InterruptedRun
+from forge_dagster.errors import IntegrityError, InterruptedRun
 from forge_dagster.recipe import ModelSpec, TokenizerSpec, load_recipes
 from forge_dagster.stage import LocalContext, NoConfig, Report, local_context
 from forge_dagster.stages import base
@@ -24,7 +26,7 @@ SPEC = ModelSpec(
 SETTINGS = base.Settings(
     sequence_length=32, batch_tokens=128, tokens=128 * 25, warmup_share=0.1, decay_share=0.5, muon_lr=0.02,
     embedding_lr=0.1, head_lr=0.02, norm_lr=0.01, router_lr=0.01, muon_momentum=0.9, weight_decay=0.0,
-    validation_tokens=10_000,
+    clip_norm=1.0, spike_sigmas=6.0, rewind_steps=10, validation_tokens=10_000,
 )  # fmt: skip
 JOB = TrainingJob[base.Settings](seed=3, model=SPEC, settings=SETTINGS)
 
@@ -72,15 +74,20 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def test_the_folder_is_whole_and_the_same_after_an_interruption(inputs: dict[str, Path], tmp_path: Path) -> None:
     out, report = _run(inputs, tmp_path / "straight")
-    assert all(finding.passed for finding in base.check(out))
-    assert report.counts["steps"] == 25
+    assert all(finding.passed for finding in base.check_trained(out))
+    assert report.counts["steps"] == report.counts["updates"] == 25
     assert report.counts["tokens"] == 128 * 25
     assert report.metrics["loss"] < math.log(300) - 1
     uniform = math.log2(300) / 3  # of about 3 bytes a token
     assert 0 < report.metrics["validation_bits_per_byte"] < uniform
     beside = tmp_path / "straight" / "beside"
-    assert (beside / "log.csv").read_text().startswith("step,tokens,loss,lr,grad_norm,tokens_per_second\n0,128,")
-    assert (beside / "loss.png").stat().st_size < 60_000
+    assert (beside / "log.csv").read_text().startswith("step,tokens,loss,grad_norm,lr,skipped,tokens_per_second,mfu,")
+    plots = {"loss.png", "gradient.png", "mfu.png", "validation.png", "routers.png"}
+    tables = {"log.jsonl", "log.csv", "router.csv", "matmul-peak.json"}
+    assert {path.name for path in beside.iterdir()} == plots | tables
+    training = json.loads((out / "training.json").read_bytes())
+    assert (training["skipped"], training["rewinds"], len(training["routers"])) == ([], [], 2)
+    assert report.metrics["validation_bits_per_byte/s"] == report.metrics["validation_bits_per_byte"]
 
     stopped = local_context(tmp_path / "stopped")
     with pytest.raises(InterruptedRun, match="after step 7 of 25"):
@@ -113,6 +120,47 @@ def test_check_names_what_is_missing_or_not_finite(inputs: dict[str, Path], tmp_
     assert finite.observed == {"not_finite": ["lm_head.weight"]}
     assert not complete.passed
     assert not finite.passed
+
+
+def test_a_dead_expert_is_told_and_stops_nothing(inputs: dict[str, Path], tmp_path: Path) -> None:
+    out, _ = _run(inputs, tmp_path)
+    training = json.loads((out / "training.json").read_bytes())
+    training["routers"][1]["shares"] = [0.5, 0.49, 0.0, 0.01]
+    (out / "training.json").write_text(json.dumps(training))
+    finding = base.check_trained(out)[-1]
+    assert (finding.name, finding.passed, finding.blocking) == ("experts_are_alive", False, False)
+    assert finding.observed == {"experts": 8, "dead": {"layer 1": [2, 3]}}
+
+
+@pytest.mark.parametrize("part", ["seed", "model", "settings", "data"])
+def test_a_resume_refuses_what_another_training_left(inputs: dict[str, Path], tmp_path: Path, part: str) -> None:
+    context = local_context(tmp_path)
+    with pytest.raises(InterruptedRun):
+        _run(inputs, tmp_path, Stopped(context.work, context.beside, context.cache))
+    job, folder = JOB, inputs["token_shards"]
+    if part == "seed":
+        job = JOB.model_copy(update={"seed": 4})
+    if part == "model":
+        job = JOB.model_copy(update={"model": SPEC.model_copy(update={"rope_theta": 5000.0})})
+    if part == "settings":
+        job = JOB.model_copy(update={"settings": SETTINGS.model_copy(update={"muon_lr": 0.01})})
+    if part == "data":
+        folder = Path(shutil.copytree(folder, tmp_path / "shards"))
+        data = bytearray((folder / "train-00000.bin").read_bytes())
+        data[0:4] = data[2:4] + data[0:2]
+        (folder / "train-00000.bin").write_bytes(data)
+    with pytest.raises(IntegrityError, match=f"of another {part} "):
+        base.run(inputs | {"token_shards": folder}, job, tmp_path / "out", local_context(tmp_path))
+
+
+def test_watching_more_closely_is_the_same_training(inputs: dict[str, Path], tmp_path: Path) -> None:
+    out, _ = _run(inputs, tmp_path / "a")
+    watched = JOB.model_copy(
+        update={"settings": SETTINGS.model_copy(update={"validate_every_steps": 2, "checkpoint_every_steps": 3})}
+    )
+    (tmp_path / "b").mkdir()
+    base.run(inputs, watched, tmp_path / "b", local_context(tmp_path / "context"))
+    assert _digests(out) == _digests(tmp_path / "b")
 
 
 def test_the_recipes_of_this_repository_fit_the_stage() -> None:

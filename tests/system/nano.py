@@ -14,7 +14,13 @@ from forge_dagster.home import PROJECT
 
 NANO_MODEL = {"hidden_size": 32, "intermediate_size": 64, "layers": 2, "heads": 2, "kv_heads": 2, "head_dim": 16}
 NANO_SETTINGS: dict[str, dict[str, Any]] = {
-    "base": {"tokens": 40_960, "batch_tokens": 1024, "sequence_length": 256, "checkpoint_every_steps": 5},
+    "base": {
+        "tokens": 40_960,
+        "batch_tokens": 1024,
+        "sequence_length": 256,
+        "rewind_steps": 10,
+        "checkpoint_every_steps": 5,
+    },
     "sft": {"epochs": 0.2},
     "preference": {"epochs": 0.1},
     # A form that a model of seconds meets by chance, so that some answers are rewarded and some are not.

@@ -1,7 +1,7 @@
 """Token shards of a small corpus, written as the shards stage does."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -61,6 +61,12 @@ def dense_or_mixture(request: pytest.FixtureRequest) -> ModelSpec:
     return small_spec(request.param)
 
 
+@pytest.fixture
+def spec_of() -> Callable[[str], ModelSpec]:
+    """Small models by architecture."""
+    return small_spec
+
+
 def small_spec(architecture: str) -> ModelSpec:
     experts = {"experts": 4, "experts_per_token": 2} if architecture in MOE else {}
     return ModelSpec.model_validate(
@@ -78,6 +84,7 @@ def settings() -> Settings:
         {
             "sequence_length": 32, "batch_tokens": 128, "tokens": 128 * 12, "warmup_share": 0.1, "decay_share": 0.4,
             "muon_lr": 0.02, "embedding_lr": 0.1, "head_lr": 0.02, "norm_lr": 0.01, "router_lr": 0.01,
-            "muon_momentum": 0.9, "weight_decay": 0.01, "validation_tokens": 100_000,
+            "muon_momentum": 0.9, "weight_decay": 0.01, "clip_norm": 1.0, "spike_sigmas": 6.0, "rewind_steps": 4,
+            "validation_tokens": 100_000,
         }
     )  # fmt: skip

@@ -36,9 +36,11 @@ def _logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     return model(input_ids=batch.inputs, position_ids=batch.positions, use_cache=False).logits
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("architecture", ["qwen3", "mistral", "mixtral", "qwen3_moe"])
-def test_attention_never_crosses_documents(architecture: str, shards_folder: Path) -> None:
+def test_attention_never_crosses_documents(architecture: str, attention: str, shards_folder: Path) -> None:
     documents, model = open_documents(shards_folder, "train"), _model(architecture)
+    model.set_attn_implementation(attention)
     first, second = Span(0, 3, 12), Span(1, 0, 20)
     packed = pack(documents, [[first, second]], 32)
     logits = _logits(model, packed)

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import pickle
 import resource
 import signal
 from pathlib import Path
@@ -16,7 +18,7 @@ from forge_dagster.training import checkpoint
 
 def _save(folder: Path, step: int) -> Path:
     tensors = {"model": {"w": torch.full((3, 2), float(step))}, "optimizer": {"a/w/m": torch.arange(4).bfloat16()}}
-    return checkpoint.save(folder, step, tensors, {"identity": "x", "skipped": step})
+    return checkpoint.save(folder, step, tensors, {"identity": "x", "skipped": step}, keep=())
 
 
 def _load(folder: Path) -> tuple[checkpoint.Checkpoint | None, list[str]]:
@@ -46,10 +48,20 @@ def _no_json(path: Path) -> None:
     path.write_text("{")
 
 
+def _pickle(path: Path) -> None:
+    """What somebody might put there, with a manifest that agrees."""
+    path.write_bytes(pickle.dumps({"w": [1.0]}))
+    manifest = path.with_name("MANIFEST.json")
+    entries = json.loads(manifest.read_text()) | {path.name: checkpoint._digest(path)}
+    manifest.write_text(json.dumps(entries))
+
+
 @pytest.mark.parametrize(
     ("name", "spoil", "problem"),
     [
         ("model.safetensors", _flip, "model.safetensors differs"),
+        ("model.safetensors", _pickle, "model.safetensors is no safetensors file"),
+        ("optimizer.safetensors", lambda path: os.truncate(path, 50), "optimizer.safetensors differs"),
         ("state.json", Path.unlink, "state.json is missing"),
         ("MANIFEST.json", Path.unlink, "MANIFEST.json is missing or unreadable"),
         ("MANIFEST.json", _no_json, "MANIFEST.json is missing or unreadable"),
