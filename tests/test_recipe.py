@@ -98,7 +98,7 @@ def test_stage_settings_are_checked(tmp_path: Path, recipe):
     recipe["stages"][1]["stage"] = "distil"
     path.write_text(yaml.safe_dump(recipe))
     found = load_recipe(path)
-    with pytest.raises(RecipeError, match="a stage is one of base, preference, rl, sft"):
+    with pytest.raises(RecipeError, match="a stage is one of base, continued, preference, rl, sft"):
         training_job(found, found.stages[1])
 
 

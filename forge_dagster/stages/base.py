@@ -3,13 +3,19 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from forge_dagster.stage import Finding, Report, Stage, StageContext
+from forge_dagster.tokens.mixture import CHECK_NAME, judge, realised, refuse_if_apart
 from forge_dagster.training.job import TrainingJob
 from forge_dagster.training.settings import Settings
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+MIXTURE = "mixture.json"
 NEEDS = ("token_shards",)
 CHECK_NAMES = ("folder_is_complete", "weights_are_finite")
 LAST_ROWS = 20
@@ -17,32 +23,49 @@ LAST_ROWS = 20
 
 
 def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, context: StageContext) -> Report:
-    """Pre-train and write a Hugging Face folder; beside it log.csv and loss.png.
+    """Pre-train from scratch and write a Hugging Face folder and mixture.json; beside it log.csv and loss.png.
 
     Resumes from context.work. Raises DataError, RecipeError, InterruptedRun or OSError as the loop does.
     """
     from forge_dagster.model.build import build_model
+
+    def begin(vocab_size: int) -> "PreTrainedModel":
+        positions = config.settings.sequence_length
+        return build_model(config.shape, vocab_size=vocab_size, positions=positions, seed=config.seed)
+
+    return train(inputs, config, out, context, begin)
+
+
+def train(
+    inputs: Mapping[str, Path],
+    config: TrainingJob[Any],
+    out: Path,
+    context: StageContext,
+    begin: Callable[[int], "PreTrainedModel"],
+) -> Report:
+    """Pre-train what `begin`, given the size of the vocabulary, returns; write it as `run` says."""
     from forge_dagster.model.folder import write_model
     from forge_dagster.tokens.reader import open_documents
     from forge_dagster.training.log import plot, read
-    from forge_dagster.training.loop import check_data, pretrain
+    from forge_dagster.training.loop import check_data, order_of, pretrain
     from forge_dagster.training.precision import effective_dtype, notice, thread_limit, threads
     from forge_dagster.training.validation import bits_per_byte
 
     settings, dtype = config.settings, effective_dtype()
     documents = open_documents(inputs["token_shards"], "train")
     check_data(documents, settings)
+    shares = realised(order_of(documents, settings, config.seed), documents, settings.mixture, settings.steps)
+    refuse_if_apart(shares)
+    (out / MIXTURE).write_text(json.dumps(shares, indent=1, sort_keys=True), encoding="utf-8")
     context.progress(0, settings.steps, notice(dtype) or f"training in {dtype}")
     with thread_limit(threads()):
-        model = build_model(
-            config.model, vocab_size=documents.vocab_size, positions=settings.sequence_length, seed=config.seed
-        )
+        model = begin(documents.vocab_size)
         outcome = pretrain(
             model,
             documents,
             settings,
             seed=config.seed,
-            identity=_identity(config, inputs["token_shards"]),
+            identity=_identity(config, inputs),
             dtype=dtype,
             context=context,
         )
@@ -79,17 +102,24 @@ def check(content: Path) -> list[Finding]:
     ]
 
 
-def _identity(config: TrainingJob[Settings], shards: Path) -> str:
+def check_trained(content: Path) -> list[Finding]:
+    """Judge a pre-trained model: its folder, and the shares its sources had."""
+    return [*check(content), judge(json.loads((content / MIXTURE).read_bytes()))]
+
+
+def _identity(config: TrainingJob[Any], inputs: Mapping[str, Path]) -> str:
     """Return a digest of what is trained on what, without what does not change the result."""
+    shards, weights = inputs["token_shards"], inputs.get("weights")
     settings = config.settings.model_dump(mode="json", exclude={"checkpoint_every_steps"})
     value = {
         "seed": config.seed,
-        "model": config.model.model_dump(mode="json"),
+        "model": config.model and config.model.model_dump(mode="json"),
         "settings": settings,
+        "weights": weights and hashlib.sha256((weights / "weights.json").read_bytes()).hexdigest(),
         "meta": json.loads((shards / "meta.json").read_text(encoding="utf-8")),
         "index": hashlib.sha256((shards / "documents.parquet").read_bytes()).hexdigest(),
     }
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-STAGE = Stage(run=run, check=check, check_names=CHECK_NAMES, computes_floats=True)
+STAGE = Stage(run=run, check=check_trained, check_names=(*CHECK_NAMES, CHECK_NAME), computes_floats=True)

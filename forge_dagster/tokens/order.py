@@ -76,6 +76,12 @@ def permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.argsort(keys, kind="stable")
 
 
+def permutation_start(seed: int) -> int:
+    """A number below 2**64 that depends on the seed alone."""
+    with np.errstate(over="ignore"):
+        return int(_mix(np.array([seed], dtype=np.uint64))[0])
+
+
 def _mix(value: np.ndarray) -> np.ndarray:
     value = value + np.uint64(0x9E3779B97F4A7C15)
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

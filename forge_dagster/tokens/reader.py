@@ -1,7 +1,7 @@
 """Reads token shards: one split as a list of documents, memory-mapped."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,9 @@ class Documents:
     starts: np.ndarray
     lengths: np.ndarray
     sizes: np.ndarray
+    source: np.ndarray
+    """Of each document the number of its source in `sources`."""
+    sources: tuple[str, ...]
     vocab_size: int
 
     @property
@@ -34,6 +37,17 @@ class Documents:
     @property
     def longest(self) -> int:
         return int(self.lengths.max())
+
+    def of_source(self, name: str) -> np.ndarray:
+        """Numbers of the documents of one source; none if it has no document here."""
+        if name not in self.sources:
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(self.source == self.sources.index(name))
+
+    def only(self, numbers: np.ndarray) -> "Documents":
+        """These documents alone, in their order."""
+        parts = {name: getattr(self, name)[numbers] for name in ("shard", "starts", "lengths", "sizes", "source")}
+        return replace(self, **parts)
 
     def window(self, document: int, start: int, length: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (inputs, labels), each [length]: labels are tokens start .. start+length of the document.
@@ -51,24 +65,29 @@ class Documents:
 
 
 def open_documents(folder: Path, split: str) -> Documents:
-    """Map one split of token shards. Raises IntegrityError if a shard is shorter or longer than meta.json says."""
+    """Map one split of token shards. Raises IntegrityError if a shard is missing, shorter or longer than stated."""
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     dtype = np.dtype(meta["dtype"])
     names = [shard["name"] for shard in meta["splits"][split]["shards"]]
     for shard in meta["splits"][split]["shards"]:
-        size = (folder / shard["name"]).stat().st_size
+        path = folder / shard["name"]
+        size = path.stat().st_size if path.is_file() else 0
         if size != shard["tokens"] * dtype.itemsize:
             raise IntegrityError(
-                f"{shard['name']} has {size} bytes, its record says {shard['tokens'] * dtype.itemsize}",
+                f"{path.name} has {size} bytes, its record says {shard['tokens'] * dtype.itemsize}",
                 mend="make the token shards again",
             )
-    index = pq.read_table(folder / "documents.parquet", columns=["split", "shard", "start", "length", "bytes"])
+    columns = ["split", "source", "shard", "start", "length", "bytes"]
+    index = pq.read_table(folder / "documents.parquet", columns=columns)
     index = index.filter(pc.equal(index.column("split"), split))
+    sources = sorted(pc.unique(index.column("source")).to_pylist())
     return Documents(
         shards=tuple(np.memmap(folder / name, dtype=dtype, mode="r") for name in names),
         shard=pc.index_in(index.column("shard"), value_set=pa.array(names)).to_numpy(),
         starts=index.column("start").to_numpy(),
         lengths=index.column("length").to_numpy(),
         sizes=index.column("bytes").to_numpy(),
+        source=pc.index_in(index.column("source"), value_set=pa.array(sources, pa.string())).to_numpy(),
+        sources=tuple(sources),
         vocab_size=meta["vocab_size"],
     )

@@ -11,7 +11,7 @@ from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_fun
 
 from forge_dagster.errors import DataError, IntegrityError, InterruptedRun, RecipeError
 from forge_dagster.stage import StageContext
-from forge_dagster.tokens.order import Order
+from forge_dagster.tokens.mixture import ReadingOrder, reading_order
 from forge_dagster.tokens.reader import Documents
 from forge_dagster.training import checkpoint
 from forge_dagster.training.batches import Batch, pack
@@ -53,7 +53,7 @@ def pretrain(
     RecipeError if the loss stays non-finite.
     """
     check_data(documents, settings)
-    order = Order(seed, documents.lengths, settings.sequence_length, settings.rows)
+    order = order_of(documents, settings, seed)
     optimizers = Optimizers(
         model,
         Rates(settings.muon_lr, settings.embedding_lr, settings.head_lr, settings.norm_lr, settings.router_lr),
@@ -104,6 +104,18 @@ def pretrain(
             saved = time.monotonic()
     log.close()
     return Outcome(steps=settings.steps, skipped=skipped, log=log.path)
+
+
+def order_of(documents: Documents, settings: Settings, seed: int) -> ReadingOrder:
+    """The order in which a training reads. Raises DataError if the documents do not support the mixture."""
+    return reading_order(
+        documents,
+        settings.mixture,
+        seed=seed,
+        sequence_length=settings.sequence_length,
+        rows=settings.rows,
+        steps=settings.steps,
+    )
 
 
 def check_data(documents: Documents, settings: Settings) -> None:

@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from forge_dagster.stage import FrozenModel
+from forge_dagster.tokens.mixture import Mixture
 
 
 class Settings(FrozenModel):
@@ -22,6 +23,9 @@ class Settings(FrozenModel):
     router_lr: float = Field(gt=0, description="peak learning rate of routers; without effect in a dense model")
     muon_momentum: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0, description="decoupled, of hidden matrices")
+    mixture: Mixture | None = Field(
+        default=None, description="share and epochs of each source; without it all documents are read alike"
+    )
     validation_tokens: int = Field(ge=1, description="most validation tokens scored at the end")
     checkpoint_every_steps: int | None = Field(
         default=None, ge=1, description="steps between mid-run checkpoints; every 20 seconds if not given"

@@ -22,15 +22,26 @@ def bits_per_byte(
     batch_tokens: int = 8192,
     most_tokens: int | None = None,
     dtype: Dtype | None = None,
+    source: str | None = None,
+    window: int | None = None,
 ) -> float:
     """Return the sum of -log2 p over all validation tokens, divided by the UTF-8 bytes of their text.
 
-    Documents are read whole, from `<|end_of_text|>` to `<|end_of_text|>`, in windows of the model's
-    max_position_embeddings that do not see each other. `most_tokens` stops before the document that would pass it.
-    Raises DataError if the first document alone does.
+    Documents are read whole, from `<|end_of_text|>` to `<|end_of_text|>`, in windows of `window` tokens (the model's
+    max_position_embeddings if not given) that do not see each other. `most_tokens` stops before the document that
+    would pass it, `source` reads one source alone. Raises DataError if the first document alone does, or if there is
+    none.
     """
     documents = open_documents(shards, "validation")
-    length = model.config.max_position_embeddings
+    if source is not None:
+        documents = documents.only(documents.of_source(source))
+    if not len(documents.lengths):
+        raise DataError(
+            f"source {source} has no validation document",
+            rule="what a model forgets is measured on documents it was not trained on",
+            mend="add documents to the source",
+        )
+    length = window or model.config.max_position_embeddings
     count = _documents_within(documents, most_tokens)
     dtype = dtype or effective_dtype()
     was_training = model.training
