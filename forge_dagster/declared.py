@@ -108,10 +108,11 @@ def load_declared() -> Declared:
 
 def _mixes_what_is_there(recipe: Recipe, sources: Mapping[str, PlacedSource]) -> None:
     mixture = getattr(training_job(recipe, recipe.stages[0]).settings, "mixture", None)
-    unknown = sorted(set(mixture.sources) - set(sources)) if mixture else []
+    named = {*(mixture.sources if mixture else ()), *getattr(recipe.tokenizer, "domain_sources", ())}
+    unknown = sorted(named - set(sources))
     if unknown:
         raise RecipeError(
-            f"{recipe.name}: the mixture names source {', '.join(unknown)}",
+            f"{recipe.name}: mixture or tokenizer name source {', '.join(unknown)}",
             rule=f"a source is one of {', '.join(sorted(sources))}",
-            mend="correct the mixture, or add the source's file",
+            mend="correct the recipe, or add the source's file",
         )

@@ -29,6 +29,7 @@ class InheritedTokenizerSpec(FrozenModel):
 
     kind: Literal["inherited"]
     domain_tokens: int = Field(ge=0, le=65_536, description="tokens that are added for words it splits badly")
+    domain_sources: tuple[Name, ...] = Field(default=(), description="sources of these words; none: every source")
 
 
 class WeightsSpec(FrozenModel):
@@ -120,8 +121,9 @@ class Recipe(FrozenModel):
         if isinstance(self.tokenizer, TokenizerSpec):
             return self.tokenizer.name
         assert self.weights is not None, "an inherited tokenizer comes with weights"
-        extended = f"-plus-{self.tokenizer.domain_tokens}" if self.tokenizer.domain_tokens else ""
-        return f"{self.weights.name}{extended}"
+        spec = self.tokenizer
+        extended = f"-plus-{spec.domain_tokens}" if spec.domain_tokens else ""
+        return "-".join([self.weights.name + extended, *(sorted(spec.domain_sources) if extended else [])])
 
     @model_validator(mode="after")
     def begins_somewhere(self) -> Self:

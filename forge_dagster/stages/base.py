@@ -47,7 +47,8 @@ def train(
     from forge_dagster.model.folder import write_model
     from forge_dagster.tokens.reader import open_documents
     from forge_dagster.training.log import plot, read
-    from forge_dagster.training.loop import check_data, order_of, pretrain
+    from forge_dagster.training.loop import check_data, pretrain
+    from forge_dagster.training.order import order_of
     from forge_dagster.training.precision import effective_dtype, notice, thread_limit, threads
     from forge_dagster.training.validation import bits_per_byte
 
@@ -69,7 +70,13 @@ def train(
             dtype=dtype,
             context=context,
         )
-        score = bits_per_byte(model, inputs["token_shards"], most_tokens=settings.validation_tokens, dtype=dtype)
+        score = bits_per_byte(
+            model,
+            inputs["token_shards"],
+            most_tokens=settings.validation_tokens,
+            dtype=dtype,
+            window=settings.sequence_length,
+        )
     write_model(model, inputs["tokenizer"], out)
     shutil.copyfile(outcome.log, context.beside / "log.csv")
     rows = list(read(outcome.log))

@@ -82,8 +82,8 @@ def _control_origins(ids: dict[str, int]) -> list[list[int]]:
     behind = {
         PAD: text_end,
         END_OF_TEXT: text_end,
-        USER: [*opening, *first(("user",))] or text_end,
-        ASSISTANT: [*opening, *first(("assistant", "model"))] or text_end,
+        USER: first((USER,)) or [*opening, *first(("user",))] or text_end,
+        ASSISTANT: first((ASSISTANT,)) or [*opening, *first(("assistant", "model"))] or text_end,
         END: first(TURN_ENDS),
     }
     return [behind[token] for token in CONTROL]

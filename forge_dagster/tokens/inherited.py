@@ -1,7 +1,7 @@
 """The tokenizer of open weights made ours, and extended by tokens for the words of the corpus."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -34,7 +34,7 @@ def run(inputs: Mapping[str, Path], config: InheritedTokenizerSpec, out: Path, c
     adopted = adopt(json.loads((inputs["weights"] / "tokenizer.json").read_bytes()))
     before = Tokenizer.from_str(json.dumps(adopted.tokenizer))
     before.encode_special_tokens = True
-    merges = _new_merges(before, adopted.tokenizer, train, config.domain_tokens, context)
+    merges = _new_merges(before, adopted.tokenizer, train, config, context)
     vocab, origins = adopted.tokenizer["model"]["vocab"], adopted.origins
     inherited = len(vocab)
     for left, right in merges:
@@ -69,11 +69,16 @@ def check(content: Path) -> list[Finding]:
 
 
 def _new_merges(
-    before: Tokenizer, document: dict[str, object], train: Path, wanted: int, context: StageContext
+    before: Tokenizer,
+    document: dict[str, object],
+    train: Path,
+    config: InheritedTokenizerSpec,
+    context: StageContext,
 ) -> list[Pair]:
+    wanted = config.domain_tokens
     if not wanted:
         return []
-    counts = count_words(before, _texts(train, context))
+    counts = count_words(before, _texts(train, config.domain_sources, context))
     bare = Tokenizer.from_str(json.dumps({**document, "added_tokens": [], "pre_tokenizer": None, "decoder": None}))
     words = sorted(counts)
     pieces = {word: encoding.tokens for word, encoding in zip(words, bare.encode_batch(words), strict=True)}
@@ -89,11 +94,12 @@ def _new_merges(
     return merges
 
 
-def _texts(train: Path, context: StageContext) -> Iterator[str]:
+def _texts(train: Path, sources: Sequence[str], context: StageContext) -> Iterator[str]:
     file = pq.ParquetFile(train)
     done = 0
-    for batch in file.iter_batches(batch_size=BATCH, columns=["text"]):
-        yield from batch.column("text").to_pylist()
+    for batch in file.iter_batches(batch_size=BATCH, columns=["source", "text"]):
+        read = zip(batch.column("source").to_pylist(), batch.column("text").to_pylist(), strict=True)
+        yield from (text for source, text in read if not sources or source in sources)
         done += batch.num_rows
         context.progress(done, file.metadata.num_rows, "documents read for new words")
         if context.cancelled():

@@ -11,13 +11,13 @@ from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_fun
 
 from forge_dagster.errors import DataError, IntegrityError, InterruptedRun, RecipeError
 from forge_dagster.stage import StageContext
-from forge_dagster.tokens.mixture import ReadingOrder, reading_order
 from forge_dagster.tokens.reader import Documents
 from forge_dagster.training import checkpoint
 from forge_dagster.training.batches import Batch, pack
 from forge_dagster.training.log import Log, Row
 from forge_dagster.training.loss import head_cross_entropy
 from forge_dagster.training.optimizer import Optimizers, Rates
+from forge_dagster.training.order import order_of
 from forge_dagster.training.precision import Dtype, autocast
 from forge_dagster.training.schedule import warmup_stable_decay
 from forge_dagster.training.settings import Settings
@@ -104,18 +104,6 @@ def pretrain(
             saved = time.monotonic()
     log.close()
     return Outcome(steps=settings.steps, skipped=skipped, log=log.path)
-
-
-def order_of(documents: Documents, settings: Settings, seed: int) -> ReadingOrder:
-    """The order in which a training reads. Raises DataError if the documents do not support the mixture."""
-    return reading_order(
-        documents,
-        settings.mixture,
-        seed=seed,
-        sequence_length=settings.sequence_length,
-        rows=settings.rows,
-        steps=settings.steps,
-    )
 
 
 def check_data(documents: Documents, settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """A small foreign model as others publish them: a Hugging Face folder, and the same as a GGUF file."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,11 @@ def _gguf_name(name: str) -> str:
     for theirs, ours in parts.items():
         name = name.replace(theirs, ours)
     return name
+
+
+@pytest.fixture(scope="session", name="write_folder")
+def _write_folder() -> Callable[..., Path]:
+    return write_folder
 
 
 @pytest.fixture(scope="session")

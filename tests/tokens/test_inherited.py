@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -20,17 +20,7 @@ from forge_dagster.tokens.adopt import adopt
 from forge_dagster.tokens.control import ASSISTANT_ID, CONTROL, END_ID, END_OF_TEXT_ID, PAD_ID, USER_ID
 from forge_dagster.tokens.encoding import encode_batch, load_encoder
 
-MERGES = [
-    ["Ġ", "o"],
-    ["Ġo", "f"],
-    ["i", "n"],
-    ["l", "in"],
-    ["u", "s"],
-    ["us", "er"],
-    ["e", "r"],
-    ["T", "h"],
-    ["Th", "e"],
-]
+MERGES = [pair.split() for pair in ("Ġ o", "Ġo f", "i n", "l in", "u s", "us er", "e r", "T h", "Th e")]
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<file_sep>"]
 UNSEEN = {"À", "Á", "õ", "ĝ"}
 
@@ -62,12 +52,12 @@ def foreign() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run(folder: Path, corpus: Path, source: dict[str, Any], domain_tokens: int) -> Path:
+def run(folder: Path, corpus: Path, source: dict[str, Any], domain_tokens: int, sources: tuple[str, ...] = ()) -> Path:
     (folder / "weights").mkdir(parents=True)
     (folder / "out").mkdir()
     (folder / "weights" / "tokenizer.json").write_text(json.dumps(source))
     inputs = {"corpus": corpus, "weights": folder / "weights"}
-    spec = InheritedTokenizerSpec(kind="inherited", domain_tokens=domain_tokens)
+    spec = InheritedTokenizerSpec(kind="inherited", domain_tokens=domain_tokens, domain_sources=sources)
     inherited.run(inputs, spec, folder / "out", local_context(folder / "context"))
     return folder / "out"
 
@@ -102,6 +92,7 @@ def test_any_text_comes_back_and_never_becomes_control(encoder: Tokenizer, parts
     assert not [token for token in ids if token < len(CONTROL)]
 
 
+@settings(deadline=None, max_examples=60)  # guessing an encoding takes its time
 @given(data=st.binary(max_size=300))
 def test_any_bytes_come_back_as_the_pipeline_reads_them(encoder: Tokenizer, data: bytes) -> None:
     try:
@@ -147,6 +138,19 @@ def test_new_tokens_are_words_of_the_corpus_made_of_their_pieces(extended: Path,
     texts = pq.read_table(corpus / "train.parquet").column("text").to_pylist()
     used = {token for encoding in load_encoder(extended).encode_batch(texts) for token in encoding.tokens}
     assert "Ġline" in used
+
+
+def test_new_tokens_can_be_learned_from_some_sources_alone(corpus: Path, tmp_path: Path) -> None:
+    table = pq.read_table(corpus / "train.parquet")
+    number = table.column_names.index("text")
+    texts = [f"{'zorbel ' * 400}{text}" if source == "office" else f"{'quandix ' * 400}{text}"
+             for source, text in zip(table["source"].to_pylist(), table["text"].to_pylist(), strict=True)]  # fmt: skip
+    (tmp_path / "corpus").mkdir()
+    pq.write_table(table.set_column(number, "text", [texts]), tmp_path / "corpus" / "train.parquet")
+    out = run(tmp_path / "run", tmp_path / "corpus", foreign(), 30, ("office",))
+    learned = json.loads((out / "report.json").read_text())["domain_tokens"]
+    assert "zorbel" in learned
+    assert not [token for token in learned if "quan" in token or "dix" in token]
 
 
 def test_it_is_the_same_every_time(extended: Path, corpus: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -51,12 +51,13 @@ def test_a_step_is_the_same_whatever_was_asked_before(weights: list[float], seed
     assert [asked.batch(step) for step in steps] == [order_of(mix, seed=seed).batch(step) for step in steps]
 
 
+@settings(deadline=None, max_examples=30)
 @given(weights=st.lists(st.floats(0.05, 1), min_size=3, max_size=3), seed=st.integers(0, 2**31 - 1))
 def test_each_source_is_read_in_its_own_order_without_a_gap(weights: list[float], seed: int) -> None:
     """The rows of a source are the rows 0, 1, 2, ... of an Order over that source alone, at its share of all rows."""
     mix = mixture(**dict(zip(SOURCES, weights, strict=True)))
     order, seen = order_of(mix, seed=seed), {0: 0, 1: 0, 2: 0}
-    for row in range(600):
+    for row in range(300):
         spans = order.row(row)
         (source,) = {int(LIBRARY.source[span.document]) for span in spans}
         members = LIBRARY.of_source(SOURCES[source])
@@ -64,19 +65,14 @@ def test_each_source_is_read_in_its_own_order_without_a_gap(weights: list[float]
         assert [(members[span.document], span.start, span.length) for span in own] == [tuple(span) for span in spans]
         seen[source] += 1
     for number, name in enumerate(SOURCES):
-        assert abs(seen[number] / 600 - float(mix.shares()[name])) < 0.012
-        assert order.rows_before(number, 600) == seen[number]
+        assert abs(seen[number] / 300 - float(mix.shares()[name])) < 0.02
+        assert order.rows_before(number, 300) == seen[number]
 
 
 def test_the_mixed_order_is_written_in_stone() -> None:
     """A change of these numbers breaks every record of which documents a step has seen."""
     batch = order_of(mixture(general=2, plant=1)).batch(5)
-    assert [[tuple(span) for span in row] for row in batch] == [
-        [(6, 10, 16)],
-        [(6, 26, 16)],
-        [(3, 13, 4), (4, 0, 12)],
-        [(6, 42, 16)],
-    ]
+    assert batch == [[(6, 10, 16)], [(6, 26, 16)], [(3, 13, 4), (4, 0, 12)], [(6, 42, 16)]]
 
 
 def test_shares_are_realised_and_a_source_that_is_not_named_is_not_read() -> None:
@@ -108,9 +104,7 @@ def test_without_a_mixture_the_order_is_as_before_and_its_shares_only_reported()
 
 def test_a_source_is_not_read_more_often_than_its_epochs() -> None:
     mix = mixture(epochs=2.0, general=1, plant=1)
-    with pytest.raises(
-        DataError, match=r"source general: its share is 320 tokens, 3\.23 times its 99.*\n.*epochs = 2\.0"
-    ):
+    with pytest.raises(DataError, match=r"source general: its share is 320 tokens, 3\.23 times its 99.*\n.*epochs = 2"):
         order_of(mix, steps=10)
     order_of(mix, steps=4)
 

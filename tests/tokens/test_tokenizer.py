@@ -92,8 +92,8 @@ def test_fertility_is_compared_with_a_general_tokenizer(corpus: Path, tokenizer_
 def test_a_corpus_without_documents_is_refused(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     pq.write_table(pq.read_table(corpus / "train.parquet").slice(0, 0), tmp_path / "corpus" / "train.parquet")
+    spec = TokenizerSpec(kind="byte-bpe", vocab_size=320)
     with pytest.raises(DataError, match="no training document"):
-        spec = TokenizerSpec(kind="byte-bpe", vocab_size=320)
         tokenizer.run({"corpus": tmp_path / "corpus"}, spec, tmp_path, local_context(tmp_path / "c"))
 
 
