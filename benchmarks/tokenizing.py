@@ -13,7 +13,7 @@ from forge_dagster.stage import NoConfig, local_context
 from forge_dagster.tokens import shards, tokenizer
 from forge_dagster.tokens.encoding import load_encoder
 
-SIZE = 24 << 20  # bytes of text
+SIZE = 8 << 20  # bytes of text
 ROUNDS = 5
 
 

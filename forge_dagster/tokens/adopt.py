@@ -16,6 +16,7 @@ from forge_dagster.tokens.control import ASSISTANT, CONTROL, END, END_OF_TEXT, P
 TEXT_ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>")
 TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", *TEXT_ENDS)
 TURN_STARTS = ("<|im_start|>", "<|start_header_id|>", "<start_of_turn>")
+CUTS = {"ByteLevel", "Split", "Digits", "Punctuation"}
 RULE = "an inherited tokenizer is byte-level BPE whose cuts lose no character"
 
 
@@ -35,11 +36,19 @@ def adopt(source: dict[str, Any]) -> Adopted:
         old = dict(source["model"]["vocab"])
         reserved = {item["content"]: int(item["id"]) for item in source.get("added_tokens", [])}
         merges = [pair.split(" ") if isinstance(pair, str) else list(pair) for pair in source["model"]["merges"]]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(f"the tokenizer has no {error}", rule=RULE) from error
     _check_cuts(kind, cuts, normalizer)
+    if not all(type(number) is int and number >= 0 for number in old.values()):
+        raise WeightsError("the vocabulary has ids that are no whole numbers", rule=RULE)
     ordinary = sorted((token for token in old if token not in reserved), key=old.__getitem__)
     known = set(ordinary)
+    if known.intersection(CONTROL):
+        raise WeightsError(
+            f"the vocabulary has {sorted(known.intersection(CONTROL))} among its ordinary tokens",
+            rule="text never becomes a control token",
+            mend="take other weights",
+        )
     broken = [pair for pair in merges if len(pair) != 2 or not {*pair, "".join(pair)} <= known]
     if broken:
         raise WeightsError(f"merge {broken[0]} is of tokens that the vocabulary lacks", rule=RULE)
@@ -65,9 +74,6 @@ def _check_cuts(kind: str, cuts: dict[str, Any] | None, normalizer: dict[str, An
         raise WeightsError(f"the tokenizer is {kind} over {kinds or 'no cuts'}", rule=RULE, mend="take other weights")
     if normalizer is not None and normalizer.get("type") != "NFC":
         raise WeightsError(f"the tokenizer changes text first: {normalizer.get('type')}", rule=RULE)
-
-
-CUTS = {"ByteLevel", "Split", "Digits", "Punctuation"}
 
 
 def _control_origins(ids: dict[str, int]) -> list[list[int]]:

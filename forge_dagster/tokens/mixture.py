@@ -67,7 +67,6 @@ class MixedOrder:
     """The reading order over several sources, each read in an Order of its own."""
 
     seed: int
-    names: tuple[str, ...]
     shares: tuple[Fraction, ...]
     members: tuple[np.ndarray, ...]
     """Of each source, the numbers of its documents."""
@@ -145,7 +144,6 @@ def reading_order(
         )
     order = MixedOrder(
         seed=seed,
-        names=tuple(shares),
         shares=tuple(shares.values()),
         members=members,
         orders=tuple(Order(seed, documents.lengths[numbers], sequence_length, rows) for numbers in members),
