@@ -96,7 +96,7 @@ def check_template(name: str, template: str) -> None:
         raise _refused(name, f"is no Jinja template: {error}", "take weights with a sound template") from error
     found: list[nodes.Node] = list(tree.find_all((nodes.Import, nodes.FromImport, nodes.Include, nodes.Extends)))
     found += [node for node in tree.find_all(nodes.Getattr) if node.attr.startswith("_")]
-    found += [node for node in tree.find_all(nodes.Filter) if node.name in ("attr", "map") and _reaches(node)]
+    found += [node for node in tree.find_all(nodes.Filter) if _reaches(node)]
     found += [node for node in tree.find_all(nodes.Const) if isinstance(node.value, str) and "__" in node.value]
     if found:
         problem = f"reaches out of the template in line {found[0].lineno} ({type(found[0]).__name__})"
@@ -104,8 +104,12 @@ def check_template(name: str, template: str) -> None:
 
 
 def _reaches(node: Any) -> bool:
-    """Whether a filter looks attributes up by a computed name."""
-    return node.name == "attr" or any(option.key == "attribute" for option in node.kwargs)
+    """Whether a filter looks up an attribute that begins with an underscore, or one whose name is computed."""
+    named = [option.value for option in node.kwargs if option.key == "attribute"]
+    if node.name in ("selectattr", "rejectattr", "groupby", "map", "select", "reject"):
+        named += node.args[:1]  # an attribute, or the name of another filter
+    values = [getattr(value, "value", None) for value in named]
+    return node.name == "attr" or any(not isinstance(v, str) or v.startswith("_") or v == "attr" for v in values)
 
 
 def _templates(folder: Path, settings: dict[str, Any]) -> dict[str, str]:

@@ -137,7 +137,9 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "template attribute": (_template("{{ messages.__class__ }}"), "reaches out of the template in line 1"),
     "template item": (_template("a\n{{ ''['__class__']['__mro__'] }}"), "in line 2"),
     "template attr filter": (_template("{{ messages | attr('_' + '_class_' + '_') }}"), "Filter"),
-    "template map filter": (_template("{{ messages | map(attribute='x') | list }}"), "Filter"),
+    "template map filter": (_template("{{ messages | map('attr', 'x') | list }}"), "Filter"),
+    "template computed name": (_template("{{ messages | map(attribute='_' ~ '_class_') | list }}"), "Filter"),
+    "template selected name": (_template("{{ messages | selectattr('_x') | list }}"), "Filter"),
     "template include": (_template("{% include '/etc/passwd' %}"), "Include"),
     "template import": (_template("{% import 'os' as os %}"), "Import"),
     "torn template": (_template("{% for x in %}"), "is no Jinja template"),
@@ -164,6 +166,22 @@ def test_unsafe_or_unfit_weights_are_refused_by_name(published: Path, tmp_path: 
         take(folder, tmp_path / "taken")
     assert not (folder / "harm").exists()
     assert not list((tmp_path / "taken" / "out").iterdir())
+
+
+ORDINARY = """
+{%- set ns = namespace(found=false) -%}
+{%- for message in messages | selectattr('role', 'equalto', 'user') -%}
+{{- '<|im_start|>' + message.role + '\n' + (message['content'] | trim).split('</think>')[-1].lstrip('\n') -}}
+{%- if loop.last %}{% generation %}{{ message.content | tojson }}{% endgeneration %}{% else %}{% continue %}{% endif -%}
+{%- endfor -%}{{ messages | map(attribute='role') | join(',') }}{{ raise_exception('x') if ns.found }}
+"""
+
+
+def test_an_ordinary_template_is_let_through(published: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(published, tmp_path / "model"))
+    (folder / "chat_template.jinja").write_text(ORDINARY)
+    told = json.loads((take(folder, tmp_path / "taken") / "weights.json").read_text())
+    assert "chat_template.jinja" in told["scan"]["chat_templates"]
 
 
 def test_a_link_out_of_the_folder_is_refused(published: Path, tmp_path: Path) -> None:
