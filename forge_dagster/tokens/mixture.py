@@ -57,9 +57,13 @@ class Mixture(FrozenModel):
 
 
 class ReadingOrder(Protocol):
-    """What a trainer asks: the spans of each row of a step."""
+    """What a trainer asks."""
 
-    def batch(self, step: int) -> list[list[Span]]: ...
+    def batch(self, step: int) -> list[list[Span]]:
+        """The spans of each row of step `step` (from 0)."""
+
+    def read(self, rows: int) -> np.ndarray:
+        """Tokens of each document in the first `rows` rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,7 @@ class MixedOrder:
     """Of each source, the numbers of its documents."""
     orders: tuple[Order, ...]
     rows: int
+    documents: int
 
     @cached_property
     def ends(self) -> list[int]:
@@ -91,6 +96,13 @@ class MixedOrder:
         part = bisect_right(self.ends, (self.start + row * STRIDE) % CIRCLE)
         spans = self.orders[part].row(self.rows_before(part, row))
         return [span._replace(document=int(self.members[part][span.document])) for span in spans]
+
+    def read(self, rows: int) -> np.ndarray:
+        """Tokens of each document in the first `rows` rows; none of a document that is in no source of the mixture."""
+        tokens = np.zeros(self.documents, np.int64)
+        for part, (members, order) in enumerate(zip(self.members, self.orders, strict=True)):
+            tokens[members] = order.read(self.rows_before(part, rows))
+        return tokens
 
     def rows_before(self, part: int, row: int) -> int:
         """Rows of source number `part` among the first `row` rows."""
@@ -148,6 +160,7 @@ def reading_order(
         members=members,
         orders=tuple(Order(seed, documents.lengths[numbers], sequence_length, rows) for numbers in members),
         rows=rows,
+        documents=len(documents.lengths),
     )
     for part, name in enumerate(shares):
         wanted, limit = order.rows_before(part, steps * rows) * sequence_length, mixture.sources[name].epochs
@@ -161,14 +174,12 @@ def reading_order(
     return order
 
 
-def realised(order: ReadingOrder, documents: Documents, mixture: Mixture | None, steps: int) -> dict[str, Any]:
-    """Declared and realised share of each source, counted over what each step reads."""
-    tokens = np.zeros(len(documents.sources), np.int64)
-    for step in range(steps):
-        spans = [span for row in order.batch(step) for span in row]
-        np.add.at(tokens, documents.source[[span.document for span in spans]], [span.length for span in spans])
+def realised(order: ReadingOrder, documents: Documents, mixture: Mixture | None, rows: int) -> dict[str, Any]:
+    """Declared and realised share of each source in the first `rows` rows."""
+    count = len(documents.sources)
+    tokens = np.bincount(documents.source, weights=order.read(rows), minlength=count).astype(np.int64)
     if mixture is None:
-        sizes = np.bincount(documents.source, weights=documents.lengths, minlength=len(documents.sources))
+        sizes = np.bincount(documents.source, weights=documents.lengths, minlength=count)
         declared = dict(zip(documents.sources, (sizes / sizes.sum()).tolist(), strict=True))
     else:
         declared = {name: float(share) for name, share in mixture.shares().items()}

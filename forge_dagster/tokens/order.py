@@ -55,6 +55,15 @@ class Order:
             place, wanted = place + length, wanted - length
         return spans
 
+    def read(self, rows: int) -> np.ndarray:
+        """Tokens of each document in the first `rows` rows."""
+        epochs, rest = divmod(rows * self.sequence_length, self.tokens)
+        order, ends = self._epoch(epochs)
+        lengths = self.lengths[order]
+        tokens = self.lengths * epochs
+        tokens[order] += np.clip(rest - (ends - lengths), 0, lengths)
+        return tokens
+
     def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the documents in their order, and where each ends in the epoch's stream."""
         if epoch not in self._epochs:

@@ -38,15 +38,20 @@ def foreign_tokenizer() -> dict[str, Any]:
     }
 
 
-def write_folder(folder: Path, *, tied: bool = True) -> Path:
-    """A Llama of 64 wide in two layers, with the files that a hub shows."""
+def write_folder(folder: Path, *, tied: bool = True, architecture: str = "llama") -> Path:
+    """A model of 64 wide in two layers, with the files that a hub shows."""
     folder.mkdir(parents=True)
     tokenizer = foreign_tokenizer()
+    experts = {
+        "mixtral": {"num_local_experts": 4},
+        "qwen3_moe": {"num_experts": 4, "moe_intermediate_size": 32, "num_experts_per_tok": 2},
+    }
     config = AutoConfig.for_model(
-        "llama", vocab_size=len(tokenizer["model"]["vocab"]), hidden_size=WIDTH, intermediate_size=MLP,
+        architecture, vocab_size=len(tokenizer["model"]["vocab"]), hidden_size=WIDTH, intermediate_size=MLP,
         num_hidden_layers=LAYERS, num_attention_heads=HEADS, num_key_value_heads=KV_HEADS,
         max_position_embeddings=256, tie_word_embeddings=tied, bos_token_id=1, eos_token_id=2, pad_token_id=2,
         rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
+        **experts.get(architecture, {}),
     )  # fmt: skip
     torch.manual_seed(4)
     AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from forge_dagster.errors import IntegrityError, WeightsError
 from forge_dagster.model import weights
 from forge_dagster.model.folder import load_model
+from forge_dagster.model.scan import ARCHITECTURES
 from forge_dagster.model.weights_config import WeightsConfig, digest_of
 from forge_dagster.provenance.files import sha256_file
 from forge_dagster.stage import local_context
@@ -42,6 +43,16 @@ def test_a_folder_is_converted_and_described(published: Path, tmp_path: Path) ->
     before, after = load_file(published / "model.safetensors"), load_file(out / "model.safetensors")
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_known_architecture_comes_through(write_folder, tmp_path: Path, architecture: str) -> None:
+    source = write_folder(tmp_path / "model", architecture=architecture)
+    out = take(source, tmp_path / "taken")
+    ids = torch.arange(40)[None] * 5
+    with torch.inference_mode():
+        before, after = (load_model(folder)(input_ids=ids).logits for folder in (source, out))
+    assert torch.equal(before, after)
 
 
 def test_a_gguf_file_gives_the_same_model_and_tokenizer(published: Path, published_gguf: Path, tmp_path: Path) -> None:

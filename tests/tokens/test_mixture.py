@@ -69,6 +69,22 @@ def test_each_source_is_read_in_its_own_order_without_a_gap(weights: list[float]
         assert order.rows_before(number, 300) == seen[number]
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    weights=st.none() | st.lists(st.floats(0.05, 1), min_size=3, max_size=3),
+    seed=st.integers(0, 2**31 - 1),
+    steps=st.integers(0, 40),
+)
+def test_what_was_read_is_what_the_steps_read(weights: list[float] | None, seed: int, steps: int) -> None:
+    mix = weights and mixture(**dict(zip(SOURCES, weights, strict=True)))
+    order = reading_order(LIBRARY, mix or None, seed=seed, sequence_length=16, rows=4, steps=steps)
+    counted = np.zeros(len(LIBRARY.lengths), int)
+    for step in range(steps):
+        for span in (span for row in order.batch(step) for span in row):
+            counted[span.document] += span.length
+    assert order.read(steps * 4).tolist() == counted.tolist()
+
+
 def test_the_mixed_order_is_written_in_stone() -> None:
     """A change of these numbers breaks every record of which documents a step has seen."""
     batch = order_of(mixture(general=2, plant=1)).batch(5)
@@ -77,7 +93,7 @@ def test_the_mixed_order_is_written_in_stone() -> None:
 
 def test_shares_are_realised_and_a_source_that_is_not_named_is_not_read() -> None:
     mix = mixture(general=3, plant=1)
-    told = realised(order_of(mix), LIBRARY, mix, 100)
+    told = realised(order_of(mix), LIBRARY, mix, 400)
     assert told["sources"]["notes"] == {"declared": 0.0, "realised": 0.0, "tokens": 0}
     assert told["sources"]["general"]["realised"] == pytest.approx(0.75, abs=0.005)
     assert sum(row["tokens"] for row in told["sources"].values()) == 100 * 4 * 16
@@ -87,7 +103,7 @@ def test_shares_are_realised_and_a_source_that_is_not_named_is_not_read() -> Non
 
 def test_too_few_rows_for_a_share_are_refused_before_training() -> None:
     mix = mixture(general=0.97, plant=0.03)
-    told = realised(order_of(mix, steps=1), LIBRARY, mix, 1)
+    told = realised(order_of(mix, steps=1), LIBRARY, mix, 4)
     assert not judge(told).passed
     with pytest.raises(DataError, match=r"'plant'.*declared.*0.03"):
         refuse_if_apart(told)
