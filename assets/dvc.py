@@ -26,9 +26,8 @@ def dvc_yaml(hops: Sequence[Hop]) -> str:
     stages: dict[str, Any] = {}
     for hop in hops:
         files = [f"sources/{source_of(hop.partition)}.yaml"] if hop.asset == "raw_documents" and hop.partition else []
-        files += (
-            [f"recipes/{hop.asset.split('/')[0]}.yaml"] if "/" in hop.asset and hop.group not in ("tokens",) else []
-        )
+        if "/" in hop.asset and hop.group not in ("tokens", "external"):
+            files.append(f"recipes/{hop.asset.split('/')[0]}.yaml")
         deps = sorted({pointer(key) for key in hop.inputs.values()} | set(files))
         stages[stage_name(hop.key)] = {
             "cmd": f"forge run --select {hop.key}",

@@ -9,12 +9,12 @@ from transformers import PreTrainedModel
 
 from forge_dagster.errors import DataError, InterruptedRun, RecipeError
 from forge_dagster.stage import StageContext
-from forge_dagster.tokens.order import Order
 from forge_dagster.tokens.reader import Documents
 from forge_dagster.training import checkpoint
 from forge_dagster.training.execution import Execution
 from forge_dagster.training.guard import Guard
 from forge_dagster.training.learner import Learner
+from forge_dagster.training.order import order_of
 from forge_dagster.training.recorder import Recorder, Taken
 from forge_dagster.training.schedule import warmup_stable_decay
 from forge_dagster.training.settings import Settings
@@ -61,7 +61,7 @@ def pretrain(
     StorageError if the disk has no room for the checkpoints.
     """
     check_data(documents, settings)
-    order = Order(seed, documents.lengths, settings.sequence_length, settings.rows)
+    order = order_of(documents, settings, seed)
     learner = Learner(model, documents, settings, execution)
     folder = context.work / "checkpoints"
     checkpoint.preflight(folder, learner.state_bytes)
