@@ -32,7 +32,8 @@ SETTINGS = base.Settings.model_validate(
     {
         "sequence_length": 32, "batch_tokens": 128, "tokens": 128 * 60, "warmup_share": 0.1, "decay_share": 0.5,
         "muon_lr": 0.02, "embedding_lr": 0.1, "head_lr": 0.02, "norm_lr": 0.01, "router_lr": 0.01,
-        "muon_momentum": 0.9, "weight_decay": 0.0, "validation_tokens": 10_000,
+        "muon_momentum": 0.9, "weight_decay": 0.0, "clip_norm": 1.0, "spike_sigmas": 6.0, "rewind_steps": 50,
+        "validation_tokens": 10_000,
         "mixture": {"sources": {"notes": {"weight": 1, "epochs": 99}, "plant": {"weight": 2, "epochs": 99}}},
     }
 )  # fmt: skip
