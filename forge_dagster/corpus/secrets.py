@@ -91,8 +91,9 @@ BEARER = re.compile(
 )
 MAY_BEAR = re.compile(r"bearer|basic", re.IGNORECASE)
 PLACEHOLDER = re.compile(
-    r"(?:change|example|dummy|sample|placeholder|your|insert|enter|todo|none|null|true|false|redacted|secret$|password|passwd"
-    r"|x{3}|\*{3}|\.{3}|#{3}|<|>|\$|%|\{|/|~|\\|env|file|prompt|function|string|optional|required|default|hidden)",
+    r"(?<![a-z])(?:change|example|dummy|sample|placeholder|your|insert|enter|todo|none|null|true|false|redacted|secret$"
+    r"|password|passwd|(?:env|file|prompt|function|string|optional|required|default|hidden)(?![a-z]))"
+    r"|x{3}|\*{3}|\.{3}|#{3}|<|>|\$[({A-Za-z_]|%[({A-Za-z]|\{|^[/~.]|/.*/|\\",
     re.IGNORECASE,
 )
 DIGEST = re.compile(r"(?:sha\d{1,3}|md5)[-:]", re.IGNORECASE)

@@ -110,7 +110,7 @@ def join_hyphenated(text: str) -> str:
     def join(match: re.Match[str]) -> str:
         first, hyphen, second = match.groups()
         closed, open_ = first + second, f"{first}-{second}"
-        if hyphen.strip() != "-" or closed.lower() in known:
+        if hyphen.strip() == "\u00ad" or closed.lower() in known:  # PDFium's own marks say hyphen, of either sort
             return closed
         # A capital after the hyphen (Pan-European) or a compound known from elsewhere is no broken word.
         return open_ if open_.lower() in known or not second[0].islower() else closed
