@@ -12,10 +12,12 @@ import tempfile
 import time
 import venv
 from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks._table import show
 from forge_dagster.corpus.duplicates import clusters
@@ -46,17 +48,17 @@ def main(documents: str = "2000", folder: str = "", python: str = "") -> None:
         for number in range(PROCESSES):  # a file a process, which is how datatrove divides its work
             (corpus / f"{number}.jsonl").write_text("\n".join(lines[number::PROCESSES]) + "\n")
         decided: dict[str, tuple[set[str], set[str]]] = {}
-        rows = []
-        for step, ours in (("filters", _filtered), ("duplicates", _deduplicated)):
-            mine, seconds = _timed(lambda ours=ours: ours(corpus))
-            theirs, peer = _timed(lambda step=step: _peer(interpreter, step, corpus, root / step))
+        rows: list[tuple[str, float, float, list[float]]] = []
+        for step, job in (("filters", _filtered), ("duplicates", _deduplicated)):
+            mine, seconds = _timed(partial(job, corpus))
+            theirs, peer = _timed(partial(_peer, interpreter, step, corpus, root / step))
             decided[step] = mine, theirs
             rows.append((step, seconds, peer, [seconds / peer]))
-        total = [sum(row[place] for row in rows) for place in (1, 2)]
-        rows.append(("both", *total, [total[0] / total[1]]))
+        ours, peers = sum(row[1] for row in rows), sum(row[2] for row in rows)
+        rows.append(("both", ours, peers, [ours / peers]))
     size = sum(map(len, texts.values())) / 1e6
     show(f"{len(texts):,} documents, {size:.1f} MB, {PROCESSES} processes", rows, peer="datatrove")
-    print(f"throughput: {size / total[0]:.2f} against {size / total[1]:.2f} MB/s, {total[1] / total[0]:.1f} times")
+    print(f"throughput: {size / ours:.2f} against {size / peers:.2f} MB/s, {peers / ours:.1f} times")
     for step, (mine, theirs) in decided.items():
         print(
             f"{step}: both keep {len(mine & theirs):,}, both drop {len(texts.keys() - mine - theirs):,}, "
@@ -112,7 +114,7 @@ def _deduplicated(corpus: Path) -> set[str]:
     sizes = [len(each.shingles) // 4 for each in signed]
     flat = Shingles(np.frombuffer(b"".join(each.shingles for each in signed), dtype="<u4"), np.cumsum([0, *sizes]))
 
-    def alike(first: Numbers, second: Numbers) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    def alike(first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
         return jaccards(flat, first, second) >= THRESHOLD
 
     labels = clusters(np.array([hash(text) for text in texts]).astype("S64"), bands, alike)
