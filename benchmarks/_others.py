@@ -1,8 +1,8 @@
 """Personal data, secrets and names in documents that others wrote: passages of public packages, judged by hand.
 
-`labels/passages.jsonl` holds the judgements: package, version, file, SHA-256 of its text, offsets of the passage, and
-of each value with its kind; never the value. `?` marks what a reader could not decide. The strata `held-out/*` were
-drawn after the rules were written and changed none of them; the others were read while the rules were improved.
+`labels/passages.jsonl` holds the judgements: package, version, file, SHA-256 of its text, offsets of the passage and
+of each value with its kind; never the value. `?` marks what a reader could not decide. Strata `held-out/*` were drawn
+after the rules were written and changed none of them; the others were read while the rules were improved.
 """
 
 import hashlib

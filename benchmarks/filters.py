@@ -17,7 +17,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks._table import show
 from forge_dagster.corpus.duplicates import clusters
@@ -49,16 +48,18 @@ def main(documents: str = "2000", folder: str = "", python: str = "") -> None:
             (corpus / f"{number}.jsonl").write_text("\n".join(lines[number::PROCESSES]) + "\n")
         decided: dict[str, tuple[set[str], set[str]]] = {}
         rows: list[tuple[str, float, float, list[float]]] = []
-        for step, job in (("filters", _filtered), ("duplicates", _deduplicated)):
-            mine, seconds = _timed(partial(job, corpus))
+        for step, ours in (("filters", _filtered), ("duplicates", _deduplicated)):
+            mine, seconds = _timed(partial(ours, corpus))
             theirs, peer = _timed(partial(_peer, interpreter, step, corpus, root / step))
             decided[step] = mine, theirs
             rows.append((step, seconds, peer, [seconds / peer]))
-        ours, peers = sum(row[1] for row in rows), sum(row[2] for row in rows)
-        rows.append(("both", ours, peers, [ours / peers]))
+        mine_total, peer_total = sum(row[1] for row in rows), sum(row[2] for row in rows)
+        rows.append(("both", mine_total, peer_total, [mine_total / peer_total]))
     size = sum(map(len, texts.values())) / 1e6
     show(f"{len(texts):,} documents, {size:.1f} MB, {PROCESSES} processes", rows, peer="datatrove")
-    print(f"throughput: {size / ours:.2f} against {size / peers:.2f} MB/s, {peers / ours:.1f} times")
+    print(
+        f"throughput: {size / mine_total:.2f} against {size / peer_total:.2f} MB/s, {peer_total / mine_total:.1f} times"
+    )
     for step, (mine, theirs) in decided.items():
         print(
             f"{step}: both keep {len(mine & theirs):,}, both drop {len(texts.keys() - mine - theirs):,}, "
@@ -114,7 +115,7 @@ def _deduplicated(corpus: Path) -> set[str]:
     sizes = [len(each.shingles) // 4 for each in signed]
     flat = Shingles(np.frombuffer(b"".join(each.shingles for each in signed), dtype="<u4"), np.cumsum([0, *sizes]))
 
-    def alike(first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
+    def alike(first: Numbers, second: Numbers) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
         return jaccards(flat, first, second) >= THRESHOLD
 
     labels = clusters(np.array([hash(text) for text in texts]).astype("S64"), bands, alike)

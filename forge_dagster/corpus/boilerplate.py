@@ -67,13 +67,15 @@ class Furniture(NamedTuple):
         return [first + b"/" + second if first or second else b"" for first, second in zip(long, edge, strict=True)]
 
     def left_out(self, text: str) -> tuple[str, int]:
-        """The text without repeated lines, and how many there were. A title that opens a document stays."""
+        """The text without repeated lines, and how many there were. A title that opens a document stays, and so does
+        the first line of one that has nothing else to say."""
         lines = text.split("\n")
         edges = _edges(lines)
         first = min(edges, default=0)
-        title = first if _is_title(lines[first]) else -1
-        kept = [line for number, line in enumerate(lines) if number == title or not self._is_one(line, number in edges)]
-        return "\n".join(kept), len(lines) - len(kept)
+        stays = {number for number, line in enumerate(lines) if not self._is_one(line, number in edges)}
+        if _is_title(lines[first]) or not any(lines[number].strip() for number in stays):
+            stays.add(first)
+        return "\n".join(lines[number] for number in sorted(stays)), len(lines) - len(stays)
 
     def _is_one(self, line: str, at_edge: bool) -> bool:
         stripped = line.strip()

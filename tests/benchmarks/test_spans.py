@@ -1,4 +1,4 @@
-"""What the quality benchmark counts: intervals, spans found, spans taken without need; its labels are sound."""
+"""What the quality benchmark counts, and that the labels judged by hand are sound."""
 
 import json
 

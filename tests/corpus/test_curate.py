@@ -140,6 +140,8 @@ def test_a_letterhead_that_opens_a_document_goes_and_a_title_stays(prose: Callab
     texts = [f"{head.format(n)}\n\nReport\n\n{prose(n)}\n" for n in range(20)]
     furniture = furniture_of([batch_of(texts)])
     assert furniture.left_out(texts[7])[0].strip().startswith(prose(7)[:20])
+    alone = [f"{head.format(n)}\n" for n in range(20)]
+    assert furniture_of([batch_of(alone)]).left_out(alone[7]) == (alone[7], 0), "it has nothing else to say"
     titled = [f"Incident report\n\n{prose(n)}\n" for n in range(20)]
     assert furniture_of([batch_of(titled)]).left_out(titled[7])[0].startswith("Incident report")
 

@@ -113,8 +113,8 @@ def test_a_weak_password_is_one_where_a_password_stands(text: str, value: str):
 
 
 def test_a_static_key_is_replaced_whole():
-    name, lines = "OpenVPN Static key V1", f"{letters(32, HEX)}\n{letters(32, HEX)}"
-    text = f"-----BEGIN {name}-----\n{lines}\n-----END {name}-----"
+    body = f"{letters(32, HEX)}\n{letters(32, HEX)}"
+    text = f"-----BEGIN OpenVPN Static key V1-----\n{body}\n-----END OpenVPN Static key V1-----"
     assert redact(f"<tls-auth>\n{text}\n</tls-auth>")[0] == "<tls-auth>\n[SECRET]\n</tls-auth>"
 
 
