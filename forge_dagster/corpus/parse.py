@@ -9,7 +9,6 @@ import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -20,6 +19,7 @@ from forge_dagster.corpus.containers import Member
 from forge_dagster.corpus.entry import LARGEST
 from forge_dagster.corpus.parse_worker import FRAME, message
 from forge_dagster.errors import ForgeError
+from forge_dagster.stage import FrozenModel
 
 SECONDS = 120.0  # wall clock of one document; twice its processor time, for a busy machine
 START_SECONDS = 120.0
@@ -28,10 +28,7 @@ LARGEST_HEAD = 1 << 24  # bytes
 LARGEST_BODY = LARGEST + LARGEST_HEAD  # bytes
 
 
-Found = TypeVar("Found")
-
-
-_adapter = cache(TypeAdapter)
+Found = TypeVar("Found", bound=FrozenModel)
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Answer:
         if self.error is not None:
             return self.error
         try:
-            return _adapter(kind).validate_python({**self.head, "text": self.body.decode()})
+            return kind.model_validate({**self.head, "text": self.body.decode()})
         except ValueError:
             return "parser-crashed:no answer"
 
