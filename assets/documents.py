@@ -6,14 +6,14 @@ from assets.hop import Hop
 from forge_dagster.corpus.clean import CleanConfig
 from forge_dagster.corpus.instructions import InstructionsConfig
 from forge_dagster.corpus.preferences import PreferencesConfig
-from forge_dagster.corpus.snapshot import snapshot_config
+from forge_dagster.corpus.snapshot import SnapshotConfig, snapshot_config
 from forge_dagster.corpus.split import SplitConfig
 from forge_dagster.declared import Declared
 from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
 from forge_dagster.home import folder_of, home
 from forge_dagster.provenance.build import External
 from forge_dagster.provenance.files import sha256_file
-from forge_dagster.source import PlacedSource
+from forge_dagster.source import PlacedSource, Shard, source_of
 
 SEED = 1  # of every choice among documents; a recipe's own seed decides its training alone
 SPLIT = SplitConfig(seed=SEED, near_duplicate_jaccard=0.8, validation_share=0.05, test_share=0.03)
@@ -21,14 +21,18 @@ BENCHMARK = BenchmarkConfig(seed=SEED, most_items=200)
 INSTRUCTIONS = InstructionsConfig(seed=SEED, held_out_share=0.1, most_rows=1500)
 MOST_PREFERENCES = 600
 POLICY = "answer-form"
+PER_SOURCE = ("raw_documents", "clean_documents")
 
 
 def document_hops(declared: Declared) -> list[Hop]:
-    """Two hops a source, then the ones that join all sources."""
-    clean = {f"clean_documents/{name}": f"clean_documents/{name}" for name in declared.sources}
+    """Two hops a source, or a shard of one, then the ones that join all sources."""
+    shards = {
+        partition: shard for each in declared.sources.values() for partition, shard in each.source.partitions.items()
+    }
+    raw, clean = ({f"{asset}/{name}": f"{asset}/{name}" for name in shards} for asset in PER_SOURCE)
     return [
-        *(_raw(name) for name in declared.sources),
-        *(_clean(name) for name in declared.sources),
+        *(_raw(partition, shard) for partition, shard in shards.items()),
+        *(_clean(partition) for partition in shards),
         Hop(
             asset="document_split",
             module="forge_dagster.corpus.split",
@@ -55,6 +59,19 @@ def document_hops(declared: Declared) -> list[Hop]:
             external=_benchmarks,
         ),
         Hop(
+            asset="readiness",
+            module="forge_dagster.corpus.readiness.assess",
+            description="What the documents are, what they support, what is missing or stale, and what to mend first.",
+            group="documents",
+            inputs={
+                "document_split": "document_split",
+                "corpus": "corpus",
+                **raw,
+                **clean,
+            },
+            kinds=frozenset({"duckdb", "matplotlib"}),
+        ),
+        Hop(
             asset="instructions",
             module="forge_dagster.corpus.instructions",
             description="Question and answer pairs that the training documents contain, with their documents.",
@@ -75,33 +92,36 @@ def document_hops(declared: Declared) -> list[Hop]:
     ]
 
 
-def _raw(name: str) -> Hop:
+def _raw(partition: str, shard: Shard) -> Hop:
+    def config(frozen: Declared) -> SnapshotConfig:
+        return snapshot_config(frozen.sources[source_of(partition)], shard)
+
     def documents(frozen: Declared) -> dict[str, External]:
-        place = snapshot_config(frozen.sources[name])
-        measure = partial(place.content_digest, home().cache / "raw_documents" / name)
+        place = config(frozen)
+        measure = partial(place.content_digest, home().cache / "raw_documents" / partition)
         return {"documents": External(what=place.location, measure=measure)}
 
     return Hop(
         asset="raw_documents",
-        partition=name,
+        partition=partition,
         module="forge_dagster.corpus.snapshot",
         description="Every file of a source as it is, with its SHA-256 and a disposition for each.",
         group="documents",
         external=documents,
-        config=lambda frozen: snapshot_config(frozen.sources[name]),
+        config=config,
         kinds=frozenset({"python", "parquet"}),
     )
 
 
-def _clean(name: str) -> Hop:
+def _clean(partition: str) -> Hop:
     return Hop(
         asset="clean_documents",
-        partition=name,
+        partition=partition,
         module="forge_dagster.corpus.clean",
         description="Each raw document as clean text, personal data and secrets replaced; or dropped, or quarantined.",
         group="documents",
-        inputs={"raw_documents": f"raw_documents/{name}"},
-        config=lambda frozen: _cleaning(frozen.sources[name]),
+        inputs={"raw_documents": f"raw_documents/{partition}"},
+        config=lambda frozen: _cleaning(frozen.sources[source_of(partition)]),
         kinds=frozenset({"python", "parquet"}),
     )
 

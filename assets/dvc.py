@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from assets.hop import Hop
+from forge_dagster.source import source_of
 
 HEADER = "# Made from the asset graph by `python -m assets.dvc`; a test keeps it current. Dagster owns execution.\n"
 
@@ -24,10 +25,9 @@ def dvc_yaml(hops: Sequence[Hop]) -> str:
     """Text of dvc.yaml: one stage an artifact, over the CURRENT pointers."""
     stages: dict[str, Any] = {}
     for hop in hops:
-        files = [f"sources/{hop.partition}.yaml"] if hop.asset == "raw_documents" else []
-        files += (
-            [f"recipes/{hop.asset.split('/')[0]}.yaml"] if "/" in hop.asset and hop.group not in ("tokens",) else []
-        )
+        files = [f"sources/{source_of(hop.partition)}.yaml"] if hop.asset == "raw_documents" and hop.partition else []
+        if "/" in hop.asset and hop.group not in ("tokens", "external"):
+            files.append(f"recipes/{hop.asset.split('/')[0]}.yaml")
         deps = sorted({pointer(key) for key in hop.inputs.values()} | set(files))
         stages[stage_name(hop.key)] = {
             "cmd": f"forge run --select {hop.key}",

@@ -21,7 +21,7 @@ def no_config(declared: Declared) -> FrozenModel:
 
 @dataclass(frozen=True, kw_only=True)
 class Hop:
-    """One artifact: `asset` is its Dagster key, `partition` the source where it is made per source."""
+    """One artifact: `asset` is its Dagster key, `partition` the source, or its shard, where it is made per source."""
 
     asset: str
     module: str

@@ -2,6 +2,7 @@
 
 from assets.documents import POLICY
 from assets.hop import Hop
+from assets.weights import weights_key
 from forge_dagster.declared import Declared, stage_module, training_job
 from forge_dagster.evaluation.scorecard import ScorecardConfig
 from forge_dagster.recipe import Recipe, StageEntry
@@ -28,7 +29,10 @@ def _recipe_hops(recipe: Recipe) -> list[Hop]:
 
 def _needed(recipe: Recipe, name: str) -> str:
     """Artifact key behind an input name of a training stage."""
-    return f"{name}/{recipe.tokenizer.name}" if name in ("tokenizer", "token_shards") else name
+    if name == "weights":
+        assert recipe.weights is not None, "the recipe checks that it has weights"
+        return weights_key(recipe.weights.name)
+    return f"{name}/{recipe.tokenizer_name}" if name in ("tokenizer", "token_shards") else name
 
 
 def _checkpoint(recipe: Recipe, entry: StageEntry, previous: str | None) -> Hop:
@@ -64,7 +68,7 @@ def _scorecard(recipe: Recipe, checkpoints: dict[str, str]) -> Hop:
             validation_tokens=VALIDATION_TOKENS,
         )
 
-    names = ("domain_benchmark", "token_shards", "tokenizer", "instructions")
+    names = ["domain_benchmark", "token_shards", "tokenizer", "instructions", *(["weights"] if recipe.weights else [])]
     return Hop(
         asset=f"{recipe.name}/scorecard",
         module="forge_dagster.evaluation.scorecard",
@@ -90,6 +94,7 @@ def _release(recipe: Recipe, last: str) -> Hop:
             "scorecard": f"{recipe.name}/scorecard",
             "tokenizer": _needed(recipe, "tokenizer"),
             "corpus": "corpus",
+            **({"weights": _needed(recipe, "weights")} if recipe.weights else {}),
         },
         config=lambda declared: ReleaseConfig(recipe=declared.recipes[recipe.name]),
         kinds=frozenset({"huggingface"}),

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...] [--option value ...]`: run every benchmark, or these, and print their tables."""
+"""`python -m benchmarks [NAME [ARGUMENT ...]]`: run every benchmark, or this one, and print its tables."""
 
 import importlib
 import sys
@@ -8,17 +8,12 @@ from forge_dagster.environment import close
 
 
 def main() -> None:
-    """Run the benchmarks named on the command line, else all; options go to those that are named."""
+    """Run the benchmark named on the command line with its arguments, else all at their defaults."""
     close()
-    given = sys.argv[1:]
-    first = next((place for place, word in enumerate(given) if word.startswith("-")), len(given))
-    options = given[first:]
-    names = given[:first] or sorted(
-        path.stem for path in Path(__file__).parent.glob("[!_]*.py") if path.stem != "table"
-    )
-    for name in names:
-        benchmark = importlib.import_module(f"benchmarks.{name}").main
-        benchmark(options) if options else benchmark()
+    name, *arguments = sys.argv[1:] or [""]
+    every = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
+    for each in [name] if name else every:
+        importlib.import_module(f"benchmarks.{each}").main(*arguments)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,7 +123,7 @@ def judged(trainer: str, work: Path, *, points: int, jobs: int) -> Counter[str]:
     return Counter(row.verdict for row in rows)
 
 
-def main(options: Sequence[str] = ()) -> None:
+def main(*options: str) -> None:
     """Print how many crash points each trainer survives."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks crash_points", description=__doc__)
     parser.add_argument("--points", type=int, default=POINTS, help="most crash points of each trainer, evenly sampled")

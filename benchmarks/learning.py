@@ -7,7 +7,7 @@ Nothing is tuned here: our settings are those of recipes/tiny-dense.yaml, the pe
 
 import argparse
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def _steps_in(seconds: float, train: Callable[[int], Any], clock: Callable[[], f
     return max(int(seconds / ((times[1] - times[0]) / TRIAL_STEPS)), 1)
 
 
-def main(options: Sequence[str] = ()) -> None:
+def main(*options: str) -> None:
     """Print bits per byte of each trainer and how much lower ours are."""
     from forge_dagster.training.precision import thread_limit, threads
 

@@ -5,7 +5,7 @@
 
 import argparse
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import _training as shared
@@ -51,7 +51,7 @@ def _utilisation(size: str, data: Path, rounds: int, clock: Callable[[], float])
     return found[1:]
 
 
-def main(options: Sequence[str] = ()) -> None:
+def main(*options: str) -> None:
     """Print utilisation at both sizes."""
     from forge_dagster.training.execution import execution
     from forge_dagster.training.precision import thread_limit, threads

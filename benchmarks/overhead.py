@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,7 @@ def _seconds(command: list[str], environment: dict[str, str]) -> float:
     return time.perf_counter() - begun
 
 
-def main(options: Sequence[str] = ()) -> None:
+def main(*options: str) -> None:
     """Print what is added, in seconds and as a part of ten minutes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks overhead", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)

@@ -5,10 +5,9 @@
 
 import argparse
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.table import paired, show
+from benchmarks._table import paired, show
 
 MEGABYTES = 400
 ROUNDS = 5
@@ -20,7 +19,7 @@ def _read_once(folder: Path) -> None:
         path.read_bytes()
 
 
-def main(options: Sequence[str] = ()) -> None:
+def main(*options: str) -> None:
     """Print the ratio of taking up a checkpoint to reading it; both from the page cache, which is the harder case."""
     import torch
 

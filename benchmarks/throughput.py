@@ -6,7 +6,7 @@
 import argparse
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def _their_speed(size: str, data: Path, clock: Callable[[], float], **arguments:
     return (len(ends) - 1) * TRAINERS_ROWS * shared.LENGTH / (ends[-1] - ends[0])
 
 
-def main(options: Sequence[str] = ()) -> None:
+def main(*options: str) -> None:
     """Print the ratio to Trainer at its defaults, and to Trainer told to use bf16."""
     from forge_dagster.training.precision import thread_limit, threads
 

@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from benchmarks.table import paired, show
+from benchmarks._table import paired, show
 from forge_dagster.home import Home
 from forge_dagster.provenance.build import Order, build
 from forge_dagster.provenance.run import Run

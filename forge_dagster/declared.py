@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from forge_dagster import stages
-from forge_dagster.corpus import kinds
+from forge_dagster.corpus import kinds, names
 from forge_dagster.errors import RecipeError
 from forge_dagster.home import folder_of
 from forge_dagster.policy import Policy, load_policies
-from forge_dagster.recipe import Recipe, StageEntry, load_recipes
+from forge_dagster.recipe import Recipe, StageEntry, WeightsSpec, load_recipes
 from forge_dagster.source import PlacedSource, Source, explain, load_sources
 from forge_dagster.stage import FrozenModel
 from forge_dagster.training.job import TrainingJob
@@ -25,6 +25,19 @@ class Declared(FrozenModel):
     sources: Mapping[str, PlacedSource]
     recipes: Mapping[str, Recipe]
     policies: Mapping[str, Policy]
+
+    def weights(self) -> dict[str, WeightsSpec]:
+        """Open weights by name. Raises RecipeError if two recipes mean different ones by a name."""
+        found: dict[str, WeightsSpec] = {}
+        for recipe in self.recipes.values():
+            spec = recipe.weights
+            if spec is not None and found.setdefault(spec.name, spec) != spec:
+                raise RecipeError(
+                    f"{recipe.name}: weights {spec.name} is declared otherwise than in another recipe",
+                    rule="a name stands for one set of weights",
+                    mend="give it another name, or the same location, origin and licence",
+                )
+        return found
 
 
 @cache
@@ -84,10 +97,24 @@ def load_declared() -> Declared:
         for entry in recipe.stages:
             training_job(recipe, entry)
     sources = load_sources(folder_of("sources"))
+    for recipe in recipes.values():
+        _mixes_what_is_there(recipe, sources)
     for placed in sources.values():
         source_settings(placed.source)
-    return Declared(
-        sources=sources,
-        recipes=recipes,
-        policies=load_policies(folder_of("policies")),
-    )
+        if placed.source.cleaning.names:
+            names.require()
+    declared = Declared(sources=sources, recipes=recipes, policies=load_policies(folder_of("policies")))
+    declared.weights()
+    return declared
+
+
+def _mixes_what_is_there(recipe: Recipe, sources: Mapping[str, PlacedSource]) -> None:
+    mixture = getattr(training_job(recipe, recipe.stages[0]).settings, "mixture", None)
+    named = {*(mixture.sources if mixture else ()), *getattr(recipe.tokenizer, "domain_sources", ())}
+    unknown = sorted(named - set(sources))
+    if unknown:
+        raise RecipeError(
+            f"{recipe.name}: mixture or tokenizer name source {', '.join(unknown)}",
+            rule=f"a source is one of {', '.join(sorted(sources))}",
+            mend="correct the recipe, or add the source's file",
+        )

@@ -4,7 +4,8 @@ ForgeError
 ├── UserError              the input or the command is wrong (exit code 2)
 │   ├── RecipeError        a recipe, source or policy file breaks a rule
 │   ├── SourceError        a source of documents is missing, empty or unreadable
-│   └── DataError          the documents do not support what is asked of them
+│   ├── DataError          the documents do not support what is asked of them
+│   └── WeightsError       open weights are missing, unreadable, unsafe or of a kind that is not known
 ├── IntegrityError         bytes differ from their record (exit code 3)
 ├── VerdictError           a check or a gate refused an artifact (exit code 4)
 ├── BusyError              another run holds the artifact (exit code 5)
@@ -47,6 +48,10 @@ class SourceError(UserError):
 
 class DataError(UserError):
     """The documents do not support what is asked of them."""
+
+
+class WeightsError(UserError):
+    """Open weights are missing, unreadable, unsafe or of a kind that is not known."""
 
 
 class IntegrityError(ForgeError):

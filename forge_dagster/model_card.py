@@ -22,7 +22,7 @@ def model_card(
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "license": "other",
-        "tags": ["forge-dagster", recipe.model.architecture],
+        "tags": ["forge-dagster", *([recipe.model.architecture] if recipe.model else ["continued"])],
         "model-index": [
             {
                 "name": recipe.name,
@@ -43,8 +43,6 @@ def model_card(
         "|---|" + "---|" * len(scores),
         *("| " + " | ".join([metric, *(_cell(by.get(metric)) for by in scores.values())]) + " |" for metric in metrics),
     ]
-    shape = recipe.model
-    experts = f", {shape.experts} experts of which {shape.experts_per_token} a token" if shape.experts else ""
     return "\n".join(
         [
             "---",
@@ -54,8 +52,7 @@ def model_card(
             "",
             recipe.description,
             "",
-            f"Architecture {shape.architecture}: {shape.layers} layers, width {shape.hidden_size}{experts}. "
-            f"Stages: {', '.join(entry.stage for entry in recipe.stages)}. Seed {recipe.seed}.",
+            f"{_beginning(recipe)} Stages: {', '.join(entry.stage for entry in recipe.stages)}. Seed {recipe.seed}.",
             "",
             "## Data",
             "",
@@ -88,6 +85,17 @@ def model_card(
             "",
         ]
     )
+
+
+def _beginning(recipe: Recipe) -> str:
+    """What was trained: a shape from scratch, or whose weights."""
+    if recipe.model is None:
+        assert recipe.weights is not None, "a recipe has a model or weights"
+        weights = recipe.weights
+        return f"Continued from {weights.name}, {weights.origin}, licence {weights.licence}."
+    shape = recipe.model
+    experts = f", {shape.experts} experts of which {shape.experts_per_token} a token" if shape.experts else ""
+    return f"Architecture {shape.architecture}: {shape.layers} layers, width {shape.hidden_size}{experts}."
 
 
 def _cell(score: Score | None) -> str:

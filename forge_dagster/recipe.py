@@ -24,6 +24,23 @@ class TokenizerSpec(FrozenModel):
         return f"{self.kind}-{self.vocab_size}".replace("byte-bpe", "bpe")
 
 
+class InheritedTokenizerSpec(FrozenModel):
+    """The tokenizer of open weights, extended by tokens learned from the corpus."""
+
+    kind: Literal["inherited"]
+    domain_tokens: int = Field(ge=0, le=65_536, description="tokens that are added for words it splits badly")
+    domain_sources: tuple[Name, ...] = Field(default=(), description="sources of these words; none: every source")
+
+
+class WeightsSpec(FrozenModel):
+    """Open weights that a training goes on from: bytes on this machine, and whose they are."""
+
+    name: Name
+    location: str = Field(description="Hugging Face folder or GGUF file; relative to the folder of recipes")
+    origin: str = Field(min_length=1, description="where they were published, as a person would look it up")
+    licence: str = Field(description="SPDX expression, or `unknown` (trains, but is never released)")
+
+
 class ModelSpec(FrozenModel):
     """A transformers architecture by its AutoConfig name, and its shape."""
 
@@ -87,21 +104,43 @@ class Gate(FrozenModel):
 
 
 class Recipe(FrozenModel):
-    """One model: tokenizer, shape, the stages in order, and the gates of its release."""
+    """One model: tokenizer, shape or open weights, the stages in order, and the gates of its release."""
 
     name: Name
     description: str
     seed: int = Field(ge=0, lt=2**31)
-    tokenizer: TokenizerSpec
-    model: ModelSpec
+    tokenizer: TokenizerSpec | InheritedTokenizerSpec = Field(discriminator="kind")
+    model: ModelSpec | None = Field(default=None, description="shape of a model made from scratch")
+    weights: WeightsSpec | None = Field(default=None, description="open weights to go on from, in place of model")
     stages: tuple[StageEntry, ...] = Field(min_length=1)
     gates: tuple[Gate, ...] = Field(min_length=1)
 
+    @property
+    def tokenizer_name(self) -> str:
+        """Name of the tokenizer's assets; equal ones share them."""
+        if isinstance(self.tokenizer, TokenizerSpec):
+            return self.tokenizer.name
+        assert self.weights is not None, "an inherited tokenizer comes with weights"
+        spec = self.tokenizer
+        extended = f"-plus-{spec.domain_tokens}" if spec.domain_tokens else ""
+        return "-".join([self.weights.name + extended, *(sorted(spec.domain_sources) if extended else [])])
+
     @model_validator(mode="after")
-    def begins_with_base(self) -> Self:
+    def begins_somewhere(self) -> Self:
+        if (self.model is None) == (self.weights is None):
+            raise ValueError("a recipe has either `model` (from scratch) or `weights` (open weights to go on from)")
+        inherited = isinstance(self.tokenizer, InheritedTokenizerSpec)
+        if inherited != (self.weights is not None):
+            raise ValueError(
+                f"tokenizer.kind = {self.tokenizer.kind!r}; `inherited` goes with `weights`, `byte-bpe` with `model`"
+            )
         names = [entry.stage for entry in self.stages]
-        if names[0] != "base":
-            raise ValueError(f"the first stage is {names[0]!r}; a recipe begins with base")
+        first = "continued" if self.weights else "base"
+        if names[0] != first:
+            raise ValueError(
+                f"the first stage is {names[0]!r}; a recipe begins with base (from scratch) or continued (from "
+                f"weights), here {first}"
+            )
         if len(set(names)) < len(names):
             raise ValueError(f"stages = {names}: each stage is named once")
         return self

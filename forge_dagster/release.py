@@ -64,7 +64,7 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
             mend="train longer or on more documents, or change `gates` in the recipe",
             findings=[finding.model_dump(mode="json") for finding in _findings(True, failed)],
         )
-    _is_licensed(inputs["corpus"])
+    _is_licensed(inputs["corpus"], config.recipe)
     _is_whole(inputs["checkpoint"], inputs["tokenizer"])
     _is_what_was_scored(inputs["checkpoint"], inputs["scorecard"] / "scorecard.json", expected[-1])
     context.progress(1, 3, "copying weights")
@@ -92,7 +92,13 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
     )
 
 
-def _is_licensed(corpus: Path) -> None:
+def _is_licensed(corpus: Path, recipe: Recipe) -> None:
+    if recipe.weights is not None and recipe.weights.licence == "unknown":
+        raise VerdictError(
+            f"the licence of the open weights {recipe.weights.name} is unknown",
+            rule="a model is released when the terms of the weights it goes on from are known",
+            mend="set `weights.licence` in the recipe",
+        )
     table = pq.read_table(corpus / "train.parquet", columns=["source", "licence"]).to_pylist()
     unknown = sorted({row["source"] for row in table if row["licence"] == "unknown"})
     if unknown:

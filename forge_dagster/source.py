@@ -6,15 +6,37 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import xxhash
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from forge_dagster.errors import RecipeError, SourceError
 from forge_dagster.stage import FrozenModel
 
 CRON = r"^\S+( \S+){4}$"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+SHARD = re.compile(r"-\d+of\d+$")
+MOST_SHARDS = 1024
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", description="lower case, digits, - and _; at most 63")]
+
+
+class Shard(FrozenModel):
+    """One of `count` parts of a source: the entries whose paths fall into it by hash."""
+
+    number: int
+    count: int
+
+    def has(self, path: str) -> bool:
+        """Whether the entry with this path lies in it; the path alone decides, on every machine."""
+        return xxhash.xxh3_64_intdigest(path.encode()) % self.count == self.number - 1
+
+
+WHOLE = Shard(number=1, count=1)
+
+
+def source_of(partition: str) -> str:
+    """The source that a partition is of, or a shard of."""
+    return SHARD.sub("", partition)
 
 
 class Cleaning(FrozenModel):
@@ -25,6 +47,7 @@ class Cleaning(FrozenModel):
     boilerplate: bool = Field(default=True, description="leave out lines that repeat across the source's documents")
     quality: bool = Field(default=True, description="drop repetitive and garbled documents")
     pii: bool = Field(default=True, description="replace personal data by typed placeholders")
+    names: bool = Field(default=False, description="replace names of people in English text; needs the extra `ner`")
     secrets: bool = Field(default=True, description="replace keys, tokens and passwords by placeholders")
 
 
@@ -44,6 +67,13 @@ class Source(FrozenModel):
     retention: date | None = Field(default=None, description="day after which they may not be used")
     language: str = Field(default="en", description="main language, ISO 639-1")
     schedule: str | None = Field(default=None, pattern=CRON, description="cron expression: when it is looked at")
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=MOST_SHARDS,
+        description="partitions that a large source is read and cleaned in, side by side; an entry's path decides by "
+        "hash which it is in. Repeated lines are looked for within a shard, so one should hold thousands of documents",
+    )
     rank: int = Field(default=0, description="of two alike documents the one of the higher rank is kept")
     cleaning: Cleaning = Cleaning()
     facts: str | None = Field(
@@ -51,6 +81,22 @@ class Source(FrozenModel):
         description="JSONL of question, answer, distractors, document paths; relative to the source file; "
         "becomes the knowledge part of the domain benchmark",
     )
+
+    @field_validator("name")
+    @classmethod
+    def name_is_no_shard(cls, name: str) -> str:
+        if SHARD.search(name):
+            raise ValueError("a name that ends like 1of4 is that of a shard")
+        return name
+
+    @property
+    def partitions(self) -> dict[str, Shard]:
+        """Its shards by partition key: the name alone, else NAME-01of12 and so on."""
+        if self.shards == 1:
+            return {self.name: WHOLE}
+        width = len(str(self.shards))
+        numbers = range(1, self.shards + 1)
+        return {f"{self.name}-{n:0{width}}of{self.shards}": Shard(number=n, count=self.shards) for n in numbers}
 
 
 class Labels(FrozenModel):

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-LIGHT = ["forge_dagster.definitions"]
+LIGHT = ["forge_dagster.definitions", "great_expectations"]
 HEAVY = [*LIGHT, "torch", "transformers", "trl", "datasets"]
 
 

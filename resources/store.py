@@ -12,6 +12,9 @@ from forge_dagster.errors import ForgeError, InterruptedRun, VerdictError, Worke
 from forge_dagster.home import home
 from forge_dagster.provenance.build import Order, build
 from forge_dagster.provenance.run import Run
+from forge_dagster.provenance.store import ArtifactStore
+from forge_dagster.provenance.withdraw import withdraw
+from forge_dagster.source import source_of
 from forge_dagster.stage import Finding
 from resources.presentation import check_results, materialize_result
 from resources.process import die_with_run
@@ -38,6 +41,13 @@ def freeze(run: Run, who: str, declared: Declared | None = None) -> Declared:
     return Declared.model_validate(frozen["declared"])
 
 
+def former_partitions(store: ArtifactStore, declared: Declared, asset: str) -> list[str]:
+    """Keys that are still current of partitions their source no longer has, for its `shards` were changed."""
+    wanted = {f"{asset}/{partition}" for placed in declared.sources.values() for partition in placed.source.partitions}
+    below = [key for key in store.current_below(asset) if key not in wanted]
+    return [key for key in below if source_of(key.removeprefix(f"{asset}/")) in declared.sources]
+
+
 class Store(dg.ConfigurableResource[Any]):
     """Builds artifacts into the store of FORGE_HOME and mirrors them to Dagster."""
 
@@ -58,6 +68,9 @@ class Store(dg.ConfigurableResource[Any]):
             order = order_of(declared, tags.get(FORCE_TAG) == "true")
             key = order.key
             built = build(run, order, actor=who, say=context.log.info)
+            if context.has_partition_key:
+                for former in former_partitions(run.store, declared, context.asset_key.to_user_string()):
+                    withdraw(run.home, former)  # else its documents would stand twice
         except InterruptedRun as error:
             context.log.info(f"{key}: {error.problem}")
             raise dg.RetryRequested(max_retries=MOST_PREEMPTIONS) from error

@@ -17,22 +17,24 @@ INTERVAL = 60  # seconds between ticks
     asset_selection=dg.AssetSelection.assets("raw_documents", "clean_documents"),
     minimum_interval_seconds=INTERVAL,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Asks for the partition of a source whose content changed; touching a file asks for nothing.",
+    description="Asks for the partitions whose content changed; touching a file asks for nothing.",
 )
 def source_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Pure: the same sources and cursor give the same requests, whose keys are content digests."""
     seen: dict[str, str] = json.loads(context.cursor or "{}")
-    places = {name: snapshot_config(placed) for name, placed in load_declared().sources.items()}
+    sources = load_declared().sources
     now: dict[str, str] = {}
-    for name, place in places.items():
+    for name, placed in sources.items():
         try:
-            now[name] = place.watermark()
+            now[name] = snapshot_config(placed).watermark()
         except (SourceError, OSError) as error:
             context.log.warning(f"{name} cannot be looked at: {error}")
     moved = [name for name in now if now[name] != seen.get(name)]
     for name in moved:
-        digest = places[name].content_digest(home().cache / "raw_documents" / name)
-        yield dg.RunRequest(run_key=f"raw_documents/{name}@{digest}", partition_key=name)
+        for partition, shard in sources[name].source.partitions.items():
+            place = snapshot_config(sources[name], shard)
+            digest = place.content_digest(home().cache / "raw_documents" / partition)
+            yield dg.RunRequest(run_key=f"raw_documents/{partition}@{digest}", partition_key=partition)
     if not moved:
         yield dg.SkipReason("no source moved")
     context.update_cursor(json.dumps(now, sort_keys=True))

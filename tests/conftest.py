@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from forge_dagster.environment import close
 from forge_dagster.home import Home
@@ -14,6 +15,9 @@ from forge_dagster.provenance.run import Run
 from forge_dagster.stage import NoConfig
 
 close()
+# A property holds or not; how busy the machine is has no say in it.
+settings.register_profile("forge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("forge")
 
 TOY = """
 from forge_dagster.stage import Finding, Report, Stage

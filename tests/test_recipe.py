@@ -72,6 +72,60 @@ def test_stages_begin_with_base_and_come_once(tmp_path: Path, recipe):
     assert "named once" in broken(tmp_path, recipe)
 
 
+CONTINUED = PROJECT / "benchmarks" / "continued.yaml"
+
+
+@pytest.fixture
+def further(tmp_path: Path) -> dict[str, Any]:
+    return yaml.safe_load(CONTINUED.read_text()) | {"name": "tiny-moe"}
+
+
+def test_a_recipe_from_open_weights_is_sound(tmp_path: Path, further):
+    path = tmp_path / "tiny-moe.yaml"
+    path.write_text(yaml.safe_dump(further))
+    found = load_recipe(path)
+    assert found.tokenizer_name == "smollm2-135m-instruct-plus-500-domain"
+    assert training_job(found, found.stages[0]).model is None
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"weights": None}, "either `model` (from scratch) or `weights`"),
+        ({"tokenizer": {"kind": "byte-bpe", "vocab_size": 300}}, "`inherited` goes with `weights`"),
+        ({"tokenizer": {"kind": "other"}}, "tokenizer"),
+        ({"stages": [{"stage": "base", "settings": {}}]}, "the first stage is 'base'"),
+        ({"weights": {"name": "x", "location": "y", "origin": "", "licence": "MIT"}}, "weights.origin = ''"),
+    ],
+)
+def test_a_recipe_from_open_weights_that_cannot_be_is_refused(tmp_path: Path, further, change, expected: str):
+    assert expected in broken(tmp_path, further | change)
+
+
+def test_both_a_shape_and_weights_are_refused(tmp_path: Path, recipe, further):
+    assert "either `model`" in broken(tmp_path, recipe | {"weights": further["weights"]})
+
+
+def test_one_name_of_weights_means_one_set(tmp_path: Path, further, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FORGE_RECIPES", str(tmp_path))
+    further["tokenizer"]["domain_sources"] = []
+    mixture = further["stages"][0]["settings"]["mixture"]["sources"]
+    mixture["sample"] = mixture.pop("domain")
+    mixture["general"] = mixture["general"] | {"weight": 1}
+    for name, licence in (("one", "MIT"), ("two", "Apache-2.0")):
+        recipe = further | {"name": name, "weights": further["weights"] | {"licence": licence}}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
+    with pytest.raises(RecipeError, match=r"mixture or tokenizer name source general\nRule: a source is one of sample"):
+        load_declared()
+    (tmp_path / "sources").mkdir()
+    sample = (PROJECT / "sources" / "sample.yaml").read_text().replace("../data", str(PROJECT / "data"))
+    for name in ("sample", "general"):
+        (tmp_path / "sources" / f"{name}.yaml").write_text(sample.replace("name: sample", f"name: {name}"))
+    monkeypatch.setenv("FORGE_SOURCES", str(tmp_path / "sources"))
+    with pytest.raises(RecipeError, match="weights smollm2-135m-instruct is declared otherwise"):
+        load_declared()
+
+
 def test_the_name_is_the_file_name(tmp_path: Path, recipe):
     recipe["name"] = "other"
     assert "the name equals the file name" in broken(tmp_path, recipe)
@@ -98,7 +152,7 @@ def test_stage_settings_are_checked(tmp_path: Path, recipe):
     recipe["stages"][1]["stage"] = "distil"
     path.write_text(yaml.safe_dump(recipe))
     found = load_recipe(path)
-    with pytest.raises(RecipeError, match="a stage is one of base, preference, rl, sft"):
+    with pytest.raises(RecipeError, match="a stage is one of base, continued, preference, rl, sft"):
         training_job(found, found.stages[1])
 
 

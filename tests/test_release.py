@@ -171,6 +171,30 @@ def test_documents_of_unknown_licence_are_never_released(inputs: dict[str, Path]
     assert "--licence" in refusal.value.mend
 
 
+def _further(licence: str) -> Recipe:
+    weights = {"name": "open", "location": "model.gguf", "origin": "https://example.org", "licence": licence}
+    changes = {
+        "model": None,
+        "weights": weights,
+        "tokenizer": {"kind": "inherited", "domain_tokens": 0},
+        "stages": [{"stage": "continued", "settings": {}}],
+    }
+    return Recipe.model_validate(RECIPE.model_dump() | changes)
+
+
+def test_a_model_from_open_weights_names_them(inputs: dict[str, Path], tmp_path: Path):
+    scores = {"untrained": GOOD["checkpoints"]["untrained"], "continued": GOOD["checkpoints"]["base"]}  # type: ignore[index]
+    body = {"checkpoints": scores, "scored": {"continued": scored_digests(inputs["checkpoint"])}}
+    card = (run(inputs, tmp_path, body, _further("MIT")) / "README.md").read_text()
+    assert "Continued from open, https://example.org, licence MIT." in card
+
+
+def test_open_weights_of_unknown_licence_are_never_released(inputs: dict[str, Path], tmp_path: Path):
+    scores = {"untrained": GOOD["checkpoints"]["untrained"], "continued": GOOD["checkpoints"]["base"]}  # type: ignore[index]
+    with pytest.raises(VerdictError, match="licence of the open weights open is unknown"):
+        run(inputs, tmp_path, {"checkpoints": scores}, _further("unknown"))
+
+
 def test_no_scorecard_is_refused(inputs: dict[str, Path], tmp_path: Path):
     with pytest.raises(VerdictError, match="no release without a scorecard"):
         release.run(inputs, ReleaseConfig(recipe=RECIPE), tmp_path, local_context(tmp_path / "context"))

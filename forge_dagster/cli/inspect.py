@@ -26,8 +26,7 @@ def command(
     with open_views(folders) as connection:
         found = find(connection, document)
         stages = journey(connection, found)
-        raw = folders[f"raw_documents/{found['source']}"]
-        before = text_before(raw, found) if stages["raw"]["disposition"] == "kept" else ""
+        before = text_before(folders, found) if stages["raw"]["disposition"] == "kept" else ""
         after = text_after(connection, found) if "clean" in stages else ""
     if json:
         print_json({"document": found, "stages": _text(stages), "before": before, "after": after})

@@ -77,12 +77,13 @@ def launch(
             if not execute(instance, run, batch, partition=partition, force=force, heavy=heavy):
                 break
         else:
-            rest = [item for item in plan(home, declared, hops, chosen, verify=False) if item.hop.partition is None]
+            # A source made again may come out the same: then what follows from it stands, and waits for nothing.
+            result.planned = plan(home, declared, hops, chosen, verify=False)
+            rest = [item for item in result.planned if item.hop.partition is None]
+            mirror(instance, home, [item for item in rest if not is_work(item)])
             batch = [item.hop for item in rest if force or is_work(item)]
             if batch:
                 execute(instance, run, batch, partition=None, force=force, heavy=heavy)
-            elif todo:
-                mirror(instance, home, rest)
     result.outputs, result.errors = run.outputs(), run.errors()
     result.seconds = time.monotonic() - started
     return result

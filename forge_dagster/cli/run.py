@@ -1,17 +1,19 @@
 """`forge run`: bring artifacts up to date."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from assets.graph import all_hops
+from assets.hop import Hop
 from forge_dagster.cli.console import Json, err, print_json
 from forge_dagster.cli.plan import select, with_ancestors
 from forge_dagster.cli.progress import watching
 from forge_dagster.cli.report import show_launch, summary
 from forge_dagster.cli.sources import use_folder
-from forge_dagster.declared import load_declared
+from forge_dagster.declared import Declared, load_declared
 from forge_dagster.errors import UserError
 from forge_dagster.home import home
 from forge_dagster.provenance.run import Run
@@ -56,16 +58,28 @@ def command(
     if select_:
         chosen = select(chosen, [name.strip() for name in select_.split(",")])
 
+    report = bring_up_to_date(declared, hops, chosen, force=force, quiet=json)
+    print_json(report) if json else show_launch(report)
+    leave_unless_complete(report)
+
+
+def bring_up_to_date(
+    declared: Declared, hops: Sequence[Hop], chosen: Sequence[Hop], *, force: bool, quiet: bool
+) -> dict[str, Any]:
+    """Launch what `chosen` needs, with progress unless `quiet`; return what there is to tell of it."""
     from forge_dagster.cli.launcher import launch, new_launch_id
 
     launch_id = new_launch_id()
-    if not json:
+    if not quiet:
         err.print(f"forge run {launch_id}: {len(chosen)} artifacts, state in {home().root}")
-    with watching(Run(home(), launch_id), quiet=json):
+    with watching(Run(home(), launch_id), quiet=quiet):
         result = launch(home(), declared, with_ancestors(hops, chosen), chosen, force=force, launch_id=launch_id)
-    report = summary(home(), result, chosen)
-    print_json(report) if json else show_launch(report)
-    if result.errors:
-        raise typer.Exit(result.errors[0]["exit_code"])
+    return summary(home(), result, chosen)
+
+
+def leave_unless_complete(report: dict[str, Any]) -> None:
+    """End the command with the exit code of the first error, if not everything was made."""
+    if report["errors"]:
+        raise typer.Exit(report["errors"][0]["exit_code"])
     if not report["complete"]:
         raise typer.Exit(1)

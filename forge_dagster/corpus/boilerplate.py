@@ -1,7 +1,9 @@
 """Lines that repeat across the documents of a source: navigation, legal footers, letterheads."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -9,11 +11,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
+from forge_dagster.corpus.packed import are_in, packed
+
 FEWEST_DOCUMENTS = 10  # of a source; below this nothing counts as repeated
 EDGE = 5  # lines that say something, at the head and foot of a document, where furniture stands
 SHARE_AT_EDGE = 0.3  # of the documents: a short line at the edge is furniture from here
 SHARE = 0.1  # of the documents: a long line is furniture wherever it stands
 LONG = 40  # characters; shorter lines repeat for good reasons: headings, list items, options
+BUCKETS = 1 << 20  # in which lines are counted: 8 MiB
 DIGITS = re.compile(r"\d+")
 
 Keys = npt.NDArray[np.uint64]
@@ -27,9 +32,13 @@ class LineKeys(NamedTuple):
     at_edge: bytes
 
 
-def _key(line: str) -> int:
-    """Hash of a line without its numbers, so that page numbers and dates make no difference."""
-    return xxhash.xxh3_64_intdigest(DIGITS.sub("#", line.strip()).encode())
+def _masked(text: str) -> str:
+    """A text without its numbers, so that page numbers and dates make no difference."""
+    return DIGITS.sub("#", text)
+
+
+def _hash(masked: str) -> int:
+    return xxhash.xxh3_64_intdigest(masked.encode())
 
 
 def _edges(lines: list[str]) -> set[int]:
@@ -40,10 +49,10 @@ def _edges(lines: list[str]) -> set[int]:
 
 def line_keys(text: str) -> LineKeys:
     """Keys of a document's long lines, and of those at its edges."""
-    lines = text.split("\n")
-    long = {_key(line) for line in lines if len(line.strip()) >= LONG}
-    edge = {_key(lines[number]) for number in _edges(lines)}
-    return LineKeys(*(np.array(sorted(keys), dtype="<u8").tobytes() for keys in (long, edge)))
+    lines, masked = text.split("\n"), _masked(text).split("\n")
+    long = {masked[number].strip() for number, line in enumerate(lines) if len(line.strip()) >= LONG}
+    edge = {masked[number].strip() for number in _edges(lines)}
+    return LineKeys(*(np.array(sorted(map(_hash, keys)), dtype="<u8").tobytes() for keys in (long, edge)))
 
 
 class Furniture(NamedTuple):
@@ -52,61 +61,68 @@ class Furniture(NamedTuple):
     anywhere: Keys
     at_edge: Keys
 
-    def found(self, anywhere: Sequence[bytes], at_edge: Sequence[bytes]) -> list[bytes]:
+    def found(self, anywhere: pa.Array, at_edge: pa.Array) -> list[bytes]:
         """Keys of the repeated lines that each document has, by its line keys; all that `left_out` depends on."""
         long, edge = _hits(anywhere, self.anywhere), _hits(at_edge, self.at_edge)
         return [first + b"/" + second if first or second else b"" for first, second in zip(long, edge, strict=True)]
 
     def left_out(self, text: str) -> tuple[str, int]:
-        """The text without repeated lines, and how many there were. The first heading always stays."""
+        """The text without repeated lines, and how many there were. A title that opens a document stays, and so does
+        the first line of one that has nothing else to say."""
         lines = text.split("\n")
         edges = _edges(lines)
         first = min(edges, default=0)
-        kept = [line for number, line in enumerate(lines) if number == first or not self._is_one(line, number in edges)]
-        return "\n".join(kept), len(lines) - len(kept)
+        stays = {number for number, line in enumerate(lines) if not self._is_one(line, number in edges)}
+        if _is_title(lines[first]) or not any(lines[number].strip() for number in stays):
+            stays.add(first)
+        return "\n".join(lines[number] for number in sorted(stays)), len(lines) - len(stays)
 
     def _is_one(self, line: str, at_edge: bool) -> bool:
         stripped = line.strip()
         if not stripped or (not at_edge and len(stripped) < LONG):
             return False
-        key = _key(line)
+        key = _hash(_masked(stripped))
         return (at_edge and _is_in(key, self.at_edge)) or (len(stripped) >= LONG and _is_in(key, self.anywhere))
 
 
+def _is_title(line: str) -> bool:
+    """Titles repeat for good reasons: a heading, or a line too short for a letterhead."""
+    return line.startswith("#") or len(line.strip()) < LONG
+
+
 def _is_in(key: int, keys: Keys) -> bool:
-    at = int(np.searchsorted(keys, np.uint64(key)))
-    return at < len(keys) and int(keys[at]) == key
+    return bool(are_in(np.array([key], dtype=np.uint64), keys)[0])
 
 
-def _hits(documents: Sequence[bytes], furniture: Keys) -> list[bytes]:
-    lengths = np.array([len(keys) // 8 for keys in documents], dtype=np.int64)
-    flat = np.frombuffer(b"".join(documents), dtype="<u8")
-    hit = np.isin(flat, furniture)
-    owners = np.repeat(np.arange(len(documents)), lengths)[hit]
-    found = [b""] * len(documents)
-    for owner, key in zip(owners.tolist(), flat[hit], strict=True):
-        found[owner] += key.tobytes()
-    return found
+def _hits(documents: pa.Array, furniture: Keys) -> list[bytes]:
+    """Those of each document's keys that are furniture."""
+    keys, sizes = packed(documents, "<u8")
+    hit = are_in(keys, furniture)
+    ends = 8 * np.concatenate([[0], np.cumsum(hit)])[np.concatenate([[0], np.cumsum(sizes)])]
+    data = keys[hit].tobytes()
+    return [data[start:end] for start, end in pairwise(ends.tolist())]
 
 
-def furniture_of(batches: Iterable[pa.RecordBatch]) -> Furniture:
+def furniture_of(batches: Sequence[pa.RecordBatch]) -> Furniture:
     """Lines that repeat too often to be what a document says, from columns `anywhere` and `at_edge` of line keys."""
-    columns: dict[str, list[Keys]] = {"anywhere": [], "at_edge": []}
-    documents = 0
-    for batch in batches:
-        for name, pieces in columns.items():
-            keys = batch.column(name).drop_null()
-            documents += len(keys) if name == "anywhere" else 0
-            pieces.append(np.frombuffer(b"".join(keys.to_pylist()), dtype="<u8"))
-    none = np.empty(0, dtype=np.uint64)
+    documents = sum(len(batch) - batch.column("anywhere").null_count for batch in batches)
     if documents < FEWEST_DOCUMENTS:
-        return Furniture(none, none)
+        return Furniture(np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint64))
     return Furniture(
-        _frequent(columns["anywhere"], max(5, SHARE * documents)),
-        _frequent(columns["at_edge"], max(5, SHARE_AT_EDGE * documents)),
+        _frequent(batches, "anywhere", max(5, SHARE * documents)),
+        _frequent(batches, "at_edge", max(5, SHARE_AT_EDGE * documents)),
     )
 
 
-def _frequent(pieces: list[Keys], least: float) -> Keys:
-    found, counts = np.unique(np.concatenate(pieces), return_counts=True)
-    return found[counts >= least]
+def _frequent(batches: Sequence[pa.RecordBatch], column: str, least: float) -> Keys:
+    """Keys that so many documents have; counted in buckets first, so that memory does not grow with the documents."""
+    buckets = np.zeros(BUCKETS, dtype=np.int64)
+    for batch in batches:
+        keys, _ = packed(batch.column(column), "<u8")
+        buckets += np.bincount((keys % np.uint64(BUCKETS)).astype(np.int64), minlength=BUCKETS)
+    counts: Counter[int] = Counter()
+    for batch in batches:
+        keys, _ = packed(batch.column(column), "<u8")
+        found, times = np.unique(keys[buckets[keys % np.uint64(BUCKETS)] >= least], return_counts=True)
+        counts.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
+    return np.array(sorted(key for key, times in counts.items() if times >= least), dtype=np.uint64)

@@ -10,14 +10,14 @@ IBAN_LENGTHS = {
     "RS": 22, "SA": 24, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "TN": 24, "TR": 26, "UA": 29,
 }  # fmt: skip
 CARDS = {
-    "4": (13, 16, 19),
+    "4": (16, 19),
     "5[1-5]|2[2-7]|35": (16,),
     "3[47]": (15,),
     "3[0689]": (14, 16, 19),
     "6011|6[245]": (16, 17, 18, 19),
-    "50|5[6-9]|6[37]": tuple(range(13, 20)),
+    "50|5[6-9]|6[37]": tuple(range(14, 20)),
 }
-"""Prefixes and lengths that card schemes issue (ISO/IEC 7812)."""
+"""Prefixes and lengths that card schemes issue (ISO/IEC 7812); 13 digits are a barcode (EAN-13) sooner than a card."""
 DNI_LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"
 ODD = {
     **dict(zip("0123456789", (1, 0, 5, 7, 9, 13, 15, 17, 19, 21), strict=True)),

@@ -11,13 +11,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from forge_dagster.corpus import names
 from forge_dagster.corpus.boilerplate import furniture_of
 from forge_dagster.corpus.curate import Curated
 from forge_dagster.corpus.dispositions import DispositionWriter
@@ -70,7 +71,8 @@ CURATED = pa.schema(
 FAULTS = ("timeout", "parser-crashed", "out-of-memory")  # of the moment: tried again next time
 GROUPS_AHEAD = 2  # row groups in flight, so that no process waits for the reader
 Row = dict[str, Any]
-Given = TypeVar("Given")
+Asked = Piece | tuple[Row, Future[Answer]] | None
+"""A row that is known, or what is known of it with the answer to come; None before it is asked about."""
 
 
 class CleanConfig(FrozenModel):
@@ -93,7 +95,12 @@ class Parsed(FrozenModel):
 
 
 def run(inputs: Mapping[str, Path], config: CleanConfig, out: Path, context: StageContext) -> Report:
-    """Write documents.parquet, signatures.parquet, and dispositions.parquet with a row for every raw document."""
+    """Write documents.parquet, signatures.parquet, and dispositions.parquet with a row for every raw document.
+
+    Raises RecipeError if names are to be replaced and no engine for them is installed.
+    """
+    if config.cleaning.names:
+        names.require()
     raw = pq.ParquetFile(inputs["raw_documents"] / "documents.parquet")
     code = code_version("forge_dagster.corpus.parse_worker")
     with Parsers(len(os.sched_getaffinity(0))) as parsers:
@@ -105,28 +112,37 @@ def run(inputs: Mapping[str, Path], config: CleanConfig, out: Path, context: Sta
 def _parse(raw: pq.ParquetFile, version: str, parsers: Parsers, context: StageContext) -> list[pa.RecordBatch]:
     """What the parsers gave, a batch a raw row group."""
 
-    def ask(row: Row) -> Piece | Future[Answer]:
-        key = f"{row['id']}/{PurePosixPath(row['path']).name}"
-        rows = cache.rows_of(key)
-        if rows:
-            return rows[0]
-        found: Row = {"key": key, "format": format_of(row["path"])}
-        if found["format"] is None:
-            return {**found, "error": f"unsupported-format:{extension_of(row['path'])}"}
-        row["found"] = found
-        return parsers.submit({"task": "parse", "path": row["path"]}, row["bytes"])
+    def groups() -> Iterator[list[Asked]]:
+        for number in range(raw.num_row_groups):
+            named = raw.read_row_group(number, columns=["id", "path"])
+            paths = named["path"].to_pylist()
+            keys = [
+                f"{id_}/{path.rpartition('/')[2]}" for id_, path in zip(named["id"].to_pylist(), paths, strict=True)
+            ]
+            asked: list[Asked] = [cache.row_of(key) for key in keys]
+            new = [at for at, row in enumerate(asked) if row is None]
+            if new:
+                data = raw.read_row_group(number, columns=["bytes"])["bytes"]
+                for at in new:
+                    asked[at] = ask(keys[at], paths[at], data[at])
+            yield asked
 
-    def told(row: Row, answer: Answer) -> Row:
+    def ask(key: str, path: str, data: pa.BinaryScalar) -> Asked:
+        found: Row = {"key": key, "format": format_of(path)}
+        if found["format"] is None:
+            return {**found, "error": f"unsupported-format:{extension_of(path)}"}
+        return found, parsers.submit({"task": "parse", "path": path}, data.as_py())
+
+    def told(found: Row, answer: Answer) -> Row:
         parsed = answer.of(Parsed)
         if isinstance(parsed, str):
-            return {**row["found"], "error": parsed, **({"key": ""} if parsed.startswith(FAULTS) else {})}
+            return {**found, "error": parsed, **({"key": ""} if parsed.startswith(FAULTS) else {})}
         keys = {name: bytes.fromhex(getattr(parsed, name)) for name in ("anywhere", "at_edge")}
-        return {**row["found"], **parsed.model_dump(include={"title", "text", "time"}), **keys}
+        return {**found, **parsed.model_dump(include={"title", "text", "time"}), **keys}
 
-    groups = (raw.read_row_group(n, columns=["id", "path", "bytes"]).to_pylist() for n in range(raw.num_row_groups))
     done = _Steps(context, 2 * raw.metadata.num_rows)
     with RowCache(context.cache / "parsed", version, PARSED) as cache:
-        for pieces in _answered(groups, ask, told, done):
+        for pieces in _answered(groups(), told, done):
             cache.keep(cache.table(pieces))
     batches = cache.written()
     assert len(batches) == raw.num_row_groups
@@ -146,34 +162,35 @@ def _curate(
     furniture = furniture_of(parsed if config.cleaning.boilerplate else [])
     cleaning = config.cleaning.model_dump(mode="json")
 
-    def groups() -> Iterator[list[Row]]:
+    def groups() -> Iterator[list[Asked]]:
         for batch in parsed:
-            documents = pa.table(batch.columns[:6], names=PARSED.names[:6])
-            lines = ([keys or b"" for keys in batch.column(name).to_pylist()] for name in ("anywhere", "at_edge"))
-            repeated = furniture.found(*lines)
-            yield [{**row, "repeated": keys} for row, keys in zip(documents.to_pylist(), repeated, strict=True)]
+            repeated = furniture.found(batch.column("anywhere"), batch.column("at_edge"))
+            named = zip(batch.column("key").to_pylist(), repeated, strict=True)
+            keys = [f"{key} {lines.hex()}" if key else "" for key, lines in named]
+            asked: list[Asked] = [cache.row_of(key) for key in keys]
+            new = [at for at, row in enumerate(asked) if row is None]
+            for at, row in zip(
+                new, batch.select(PARSED.names[1:6]).take(pa.array(new, pa.int64())).to_pylist(), strict=True
+            ):
+                asked[at] = ask(keys[at], row, bool(repeated[at]))
+            yield asked
 
-    def ask(row: Row) -> Piece | Future[Answer]:
-        key = f"{row['key']} {row['repeated'].hex()}" if row["key"] else ""
-        rows = cache.rows_of(key)
-        if rows:
-            return rows[0]
+    def ask(key: str, row: Row, has_furniture: bool) -> Asked:
         found: Row = {"key": key}
         if row["error"] is not None:
             kind = "dropped" if row["error"].startswith("unsupported-format") else "quarantined"
             return {**found, "disposition": kind, "reason": row["error"]}
-        text, found["furniture_lines"] = furniture.left_out(row["text"]) if row["repeated"] else (row["text"], 0)
-        row["found"] = found
+        text, found["furniture_lines"] = furniture.left_out(row["text"]) if has_furniture else (row["text"], 0)
         head = {"task": "curate", "cleaning": cleaning, "format": row["format"], "title": row["title"]}
-        return parsers.submit(head, text.encode())
+        return found, parsers.submit(head, text.encode())
 
-    def told(row: Row, answer: Answer) -> Row:
+    def told(found: Row, answer: Answer) -> Row:
         curated = answer.of(Curated)
         if isinstance(curated, str):
             fault = {"key": ""} if curated.startswith(FAULTS) else {}
-            return {**row["found"], **fault, "disposition": "quarantined", "reason": curated}
+            return {**found, **fault, "disposition": "quarantined", "reason": curated}
         return {
-            **row["found"],
+            **found,
             **curated.model_dump(),
             "digest": hashlib.sha256(curated.text.encode()).hexdigest(),
             "characters": len(curated.text),
@@ -188,7 +205,7 @@ def _curate(
         documents = files.enter_context(RowWriter(out / "documents.parquet", DOCUMENTS))
         signatures = files.enter_context(RowWriter(out / "signatures.parquet", SIGNATURES))
         dispositions = files.enter_context(DispositionWriter(out / "dispositions.parquet"))
-        for number, pieces in enumerate(_answered(groups(), ask, told, done)):
+        for number, pieces in enumerate(_answered(groups(), told, done)):
             table = cache.table(pieces)
             cache.keep(table)
             came = raw.read_row_group(number, columns=["id", "path", "source"])
@@ -196,7 +213,7 @@ def _curate(
                 table = table.append_column(name, column)
             table = table.append_column("format", parsed[number].column("format"))
             table = table.append_column("time", parsed[number].column("time"))
-            dispositions.note_all(table)
+            dispositions.note(table)
             kept = _labelled(table.filter(pc.equal(table["disposition"], "kept")), config)
             documents.write(kept)
             signatures.write(kept)
@@ -226,24 +243,20 @@ class _Steps:
             raise InterruptedRun("cleaning the documents stopped", mend="run the same command again")
 
 
-def _answered(
-    groups: Iterable[list[Row]],
-    ask: Callable[[Row], Piece | Future[Answer]],
-    told: Callable[[Row, Answer], Row],
-    done: _Steps,
-) -> Iterator[list[Piece]]:
+def _answered(groups: Iterable[list[Asked]], told: Callable[[Row, Answer], Row], done: _Steps) -> Iterator[list[Piece]]:
     """What came of each row, group by group and in order; the next group is asked about before this one is done."""
-    flying: deque[list[tuple[Row, Piece | Future[Answer]]]] = deque()
+    flying: deque[list[Asked]] = deque()
 
     def landed() -> list[Piece]:
         pieces: list[Piece] = []
-        for row, piece in flying.popleft():
-            pieces.append(told(row, piece.result()) if isinstance(piece, Future) else piece)
+        for asked in flying.popleft():
+            assert asked is not None
+            pieces.append(told(asked[0], asked[1].result()) if isinstance(asked, tuple) else asked)
             done.step()
         return pieces
 
     for group in groups:
-        flying.append([(row, ask(row)) for row in group])
+        flying.append(group)
         if len(flying) >= GROUPS_AHEAD:
             yield landed()
     while flying:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forge_dagster.corpus.signature import BANDS, Hashes
+from forge_dagster.corpus.packed import packed
+from forge_dagster.corpus.signature import BANDS, Shingles
 
 
 def clean_folders(inputs: Mapping[str, Path]) -> list[Path]:
@@ -17,46 +17,41 @@ def clean_folders(inputs: Mapping[str, Path]) -> list[Path]:
     return [folder for name, folder in sorted(inputs.items()) if name.startswith("clean_documents/")]
 
 
-def clean_rows(inputs: Mapping[str, Path], columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Clean documents of every source, in the order of SignedDocuments; one row group is held."""
+def clean_groups(inputs: Mapping[str, Path], columns: Sequence[str], signed: Sequence[str] = ()) -> Iterator[pa.Table]:
+    """Columns of the clean documents and their signatures, a row group at a time, in the order of SignedDocuments."""
     for folder in clean_folders(inputs):
-        file = pq.ParquetFile(folder / "documents.parquet")
-        for group in range(file.num_row_groups):
-            yield from file.read_row_group(group, columns=columns).to_pylist()
-
-
-def clean_groups(inputs: Mapping[str, Path]) -> Iterator[tuple[pa.Table, pa.ChunkedArray]]:
-    """Clean documents and their shingles, a row group at a time, in the order of SignedDocuments."""
-    for folder in clean_folders(inputs):
-        documents, signatures = (pq.ParquetFile(folder / f"{name}.parquet") for name in ("documents", "signatures"))
+        documents = pq.ParquetFile(folder / "documents.parquet")
+        signatures = pq.ParquetFile(folder / "signatures.parquet") if signed else documents
         for group in range(documents.num_row_groups):
-            yield documents.read_row_group(group), signatures.read_row_group(group, columns=["shingles"])["shingles"]
+            table = documents.read_row_group(group, columns=list(columns))
+            for name in signed:
+                table = table.append_column(name, signatures.read_row_group(group, columns=[name])[name])
+            yield table
 
 
 class SignedDocuments:
     """Signatures of every source's clean documents; shingles lie in a mapped file, not in memory."""
 
     def __init__(self, folders: Sequence[Path], scratch: Path) -> None:
-        tables, bands, lengths = [], [], [np.zeros(1, dtype=np.int64)]
+        tables, bands, sizes = [], [np.empty((0, BANDS), dtype="<u8")], [np.zeros(1, dtype=np.int64)]
         with scratch.open("wb") as file:
             for folder in folders:
                 signatures = pq.ParquetFile(folder / "signatures.parquet")
                 for group in range(signatures.num_row_groups):
                     table = signatures.read_row_group(group)
-                    hashes = table["shingles"].to_pylist()
-                    lengths.append(np.array([len(each) // 4 for each in hashes], dtype=np.int64))
-                    file.writelines(hashes)
-                    bands.append(np.frombuffer(b"".join(table["bands"].to_pylist()), dtype="<u8").reshape(-1, BANDS))
+                    hashes, lengths = packed(table["shingles"], "<u4")
+                    file.write(hashes.data)
+                    sizes.append(lengths)
+                    bands.append(packed(table["bands"], "<u8")[0].reshape(-1, BANDS))
                     tables.append(table.drop_columns(["bands", "shingles"]))
-        self.table = pa.concat_tables(tables) if tables else pa.table({})
-        self.bands: npt.NDArray[np.uint64] = np.concatenate(bands) if bands else np.empty((0, BANDS), dtype="<u8")
-        self.digests: npt.NDArray[np.bytes_] = np.array(self.table["digest"].to_pylist() if tables else [], dtype="S64")
-        self._ends = np.cumsum(np.concatenate(lengths))
-        self._shingles = np.memmap(scratch, dtype="<u4", mode="r") if self._ends[-1] else np.empty(0, dtype="<u4")
+        self.table = (
+            pa.concat_tables(tables).combine_chunks() if tables else pa.table({"digest": pa.array([], pa.string())})
+        )
+        self.bands: npt.NDArray[np.uint64] = np.concatenate(bands)
+        self.digests: npt.NDArray[np.bytes_] = packed(self.table["digest"], "S64")[0]
+        ends = np.cumsum(np.concatenate(sizes))
+        mapped = np.memmap(scratch, dtype="<u4", mode="r") if ends[-1] else np.empty(0, dtype="<u4")
+        self.shingles = Shingles(np.asarray(mapped), ends)
 
     def __len__(self) -> int:
         return len(self.table)
-
-    def shingles_of(self, index: int) -> Hashes:
-        """Shingle hashes of one document."""
-        return self._shingles[self._ends[index] : self._ends[index + 1]]

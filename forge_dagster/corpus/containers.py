@@ -24,6 +24,8 @@ MOST_MEMBERS = 10_000
 DEEPEST = 2  # containers within containers
 PIECE = 1 << 20  # bytes read at a time
 INSIDE = "!/"  # between a container's path and a member's
+UNSAFE = re.compile(r"\A(?:[/\\]|[A-Za-z]:[/\\])|(?:\A|[/\\])\.\.(?:[/\\]|\Z)|\0")  # leads outside, on some system
+EXTENSION = re.compile(r"(\.[^./]*)?\Z")
 MESSAGE = re.compile(rb"(?:\A|\n\n)From [^\n]+\n")
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError)
 
@@ -123,15 +125,18 @@ def container_of(path: str) -> str | None:
 
 
 def members(data: bytes, path: str) -> Iterator[Member]:
-    """Every entry of a container and of the containers in it, in order; a name that comes twice gets a number.
+    """Every entry of a container and of the containers in it, in order; a name that comes again gets a number.
 
     Raises DataError if it is damaged, encrypted, a bomb, or nested deeper than DEEPEST.
     """
     seen: Counter[str] = Counter()
     for member in _members(data, path, _Budget(len(data)), depth=1):
-        seen[member.path] += 1
-        repeated = f"#{seen[member.path]}" if seen[member.path] > 1 else ""
-        yield Member(f"{member.path}{repeated}", member.data, member.reason)
+        path = member.path
+        while path in seen:
+            seen[member.path] += 1
+            path = EXTENSION.sub(rf"#{seen[member.path]}\1", member.path, count=1)
+        seen[path] = 1
+        yield Member(path, member.data, member.reason)
 
 
 def _members(data: bytes, path: str, budget: _Budget, depth: int) -> Iterator[Member]:
@@ -141,8 +146,7 @@ def _members(data: bytes, path: str, budget: _Budget, depth: int) -> Iterator[Me
         raise DataError(f"containers nested deeper than {DEEPEST}", rule="a container in a container, no more")
     try:
         for member in CONTAINERS[kind](data, budget):
-            parts = PurePosixPath(member.path).parts
-            if member.path.startswith("/") or ".." in parts or "\0" in member.path:
+            if UNSAFE.search(member.path):
                 yield Member(member.path.replace("\0", "?"), None, "unsafe-path")
             elif member.data is not None and container_of(member.path):
                 for inner in _members(member.data, member.path, budget, depth + 1):

@@ -41,15 +41,15 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
     with ExitStack() as files:
         texts = {side: files.enter_context(RowWriter(out / f"{side}.parquet", TEXTS)) for side in SIDES}
         dispositions = files.enter_context(DispositionWriter(out / "dispositions.parquet"))
-        for documents, shingles in clean_groups(inputs):
+        for documents in clean_groups(inputs, TEXTS.names, ["shingles"]):
             sides = split.slice(done, len(documents))
-            assert sides["id"].to_pylist() == documents["id"].to_pylist(), "the split has the documents in their order"
+            assert sides["id"].equals(documents["id"]), "the split has the documents in their order"
             done += len(documents)
-            came = _in_split(documents, shingles, sides["split"]).combine_chunks()
+            came = documents.append_column("split", sides["split"]).filter(pc.not_equal(sides["split"], ""))
             reasons = _reasons(came, forbidden)
             came = came.append_column("reason", pa.array(reasons, pa.string()))
             kept = pa.array(["dropped" if reason else "kept" for reason in reasons], pa.string())
-            dispositions.note_all(came.append_column("disposition", kept))
+            dispositions.note(came.append_column("disposition", kept))
             for side in SIDES:
                 rows = came.filter(pc.and_(pc.equal(came["split"], side), pc.equal(kept, "kept")))
                 texts[side].write(rows)
@@ -73,16 +73,10 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
     )
 
 
-def _in_split(documents: pa.Table, shingles: pa.ChunkedArray, sides: pa.ChunkedArray) -> pa.Table:
-    """The documents that are on a side, with it and their shingles."""
-    table = documents.append_column("shingles", shingles).append_column("split", sides)
-    return table.filter(pc.not_equal(table["split"], ""))
-
-
 def _reasons(documents: pa.Table, forbidden: Forbidden) -> list[str]:
     """Why each document is not trained on; empty if it is, or is held out."""
     sides, uses = documents["split"].to_pylist(), documents["permitted_use"].to_pylist()
-    suspects = forbidden.suspects(documents["shingles"].to_pylist())
+    suspects = forbidden.suspects(documents["shingles"])
     reasons = []
     for index, (side, use, suspect) in enumerate(zip(sides, uses, suspects, strict=True)):
         reason = ""

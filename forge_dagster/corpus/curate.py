@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from forge_dagster.corpus.language import NONE, language_of
+from forge_dagster.corpus.names import READ_AS
 from forge_dagster.corpus.quality import broken_rule, measure
 from forge_dagster.corpus.redact import Span, redact
 from forge_dagster.corpus.signature import sign
@@ -44,7 +45,12 @@ def curate(title: str, text: str, format_: str, cleaning: Cleaning) -> Curated:
     rule = broken_rule(quality, prose=format_ in PROSE) if cleaning.quality else None
     if rule:
         return Curated(disposition="dropped", reason=f"quality:{rule}", **found)
-    found["title"], _ = redact(title, pii=cleaning.pii, secrets=cleaning.secrets)
-    found["text"], spans = redact(text, pii=cleaning.pii, secrets=cleaning.secrets)
+    kinds = {
+        "pii": cleaning.pii,
+        "secrets": cleaning.secrets,
+        "names": cleaning.names and found["language"] in READ_AS,
+    }
+    found["title"], _ = redact(title, **kinds)
+    found["text"], spans = redact(text, **kinds)
     signature = {name: value.hex() for name, value in sign(found["text"])._asdict().items()}
     return Curated(disposition="kept", redactions=tuple(spans), **found, **signature)

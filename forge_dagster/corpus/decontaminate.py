@@ -4,17 +4,34 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numpy.lib.stride_tricks import sliding_window_view
 
-from forge_dagster.corpus.signature import MOST_SHINGLES, shingle_hashes
+from forge_dagster.corpus.packed import are_in, packed
+from forge_dagster.corpus.signature import MOST_SHINGLES, SHINGLE, Hashes, gram_hashes
 from forge_dagster.corpus.words import words
 from forge_dagster.errors import DataError
 
 GRAM = 13  # words
 SHORTEST = 8  # words; an item between the two is looked for as a whole, a shorter one says too little
-FILTER_BITS = 24  # of a shingle hash: a table of 2 MiB that tells most documents apart from every item
+FILTER_BITS = 24  # of a shingle hash: a table of 16 MiB that few shingles pass
+SHIFT = np.uint32(32 - FILTER_BITS)
+
+
+class Index(NamedTuple):
+    """Shingles of forbidden grams, to be found in signatures."""
+
+    shingles: Hashes
+    grams: npt.NDArray[np.intp]
+    """For each gram the places of its shingles in `shingles`; a short gram names one several times."""
+    first: Hashes
+    """Shingles that grams begin with."""
+    seen: npt.NDArray[np.bool_]
+    """By the first FILTER_BITS of a shingle, whether one of `shingles` has them."""
 
 
 class Forbidden:
@@ -22,7 +39,8 @@ class Forbidden:
 
     def __init__(self) -> None:
         self._grams: dict[int, dict[str, str]] = defaultdict(dict)
-        self._seen = np.zeros(1 << FILTER_BITS, dtype=bool)
+        self._hashes = [np.empty((0, GRAM - SHINGLE + 1), dtype=np.uint32)]
+        self._indexed: Index | None = None
 
     def add(self, text: str, task: str) -> None:
         """Forbid the grams of a text; a text of fewer than SHORTEST words forbids nothing."""
@@ -30,23 +48,45 @@ class Forbidden:
         size = min(GRAM, len(found))
         if size >= SHORTEST:
             self._grams[size].update(dict.fromkeys(grams(found, size), task))
-            self._seen[shingle_hashes(found) >> (32 - FILTER_BITS)] = True
+            inside = sliding_window_view(gram_hashes(found), size - SHINGLE + 1)
+            self._hashes.append(np.pad(inside, ((0, 0), (0, GRAM - size)), mode="edge"))
+            self._indexed = None
+
+    def _index(self) -> Index:
+        if self._indexed is None:
+            hashes = np.unique(np.concatenate(self._hashes), axis=0)
+            shingles, places = np.unique(hashes, return_inverse=True)
+            seen = np.zeros(1 << FILTER_BITS, dtype=bool)
+            seen[shingles >> SHIFT] = True
+            self._indexed = Index(shingles, places.reshape(hashes.shape), np.unique(hashes[:, 0]), seen)
+        return self._indexed
 
     def found_in(self, text: str) -> str | None:
         """Task of the first forbidden gram in `text`, if any."""
         found = words(text)
+        begins = np.flatnonzero(are_in(gram_hashes(found), self._index().first)).tolist()
         for size, tasks in sorted(self._grams.items()):
-            for gram in grams(found, size):
-                if gram in tasks:
-                    return tasks[gram]
+            for begin in begins:
+                task = tasks.get(" ".join(found[begin : begin + size]))
+                if task is not None:
+                    return task
         return None
 
-    def suspects(self, shingles: Sequence[bytes]) -> list[bool]:
-        """Whether each document may hold a forbidden gram, by its signature: one that holds it shares its shingles."""
-        lengths = np.array([len(each) // 4 for each in shingles], dtype=np.int64)
-        shared = self._seen[np.frombuffer(b"".join(shingles), dtype="<u4") >> (32 - FILTER_BITS)]
-        ends = np.concatenate([[0], np.cumsum(shared)])[np.concatenate([[0], np.cumsum(lengths)])]
-        return [bool(hit) for hit in (np.diff(ends) > 0) | (lengths >= MOST_SHINGLES)]
+    def suspects(self, shingles: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.bool_]:
+        """Whether each document may hold a forbidden gram, by its signature: one that does has all the gram's shingles.
+
+        Of each gram the shingle that the fewest of these documents have is looked for. A sample says nothing.
+        """
+        index = self._index()
+        found, sizes = packed(shingles, "<u4")
+        at = np.flatnonzero(index.seen[found >> SHIFT])
+        at = at[are_in(found[at], index.shingles)]
+        which = np.searchsorted(index.shingles, found[at])
+        often = np.bincount(which, minlength=len(index.shingles))
+        rarest = np.take_along_axis(index.grams, often[index.grams].argmin(axis=1)[:, None], axis=1)
+        at = at[np.isin(which, rarest)]
+        owners = np.repeat(np.arange(len(sizes)), sizes)[at]
+        return np.asarray((np.bincount(owners, minlength=len(sizes)) > 0) | (sizes >= MOST_SHINGLES))
 
 
 def grams(found: Sequence[str], size: int) -> Iterator[str]:

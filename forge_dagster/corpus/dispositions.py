@@ -20,12 +20,14 @@ class Tally:
         self._kinds: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
 
-    def add(self, disposition: str, reason: str = "") -> None:
-        """Count one row."""
-        assert disposition in KINDS, disposition
-        self._kinds[disposition] += 1
-        if reason:
-            self._reasons[f"{disposition}/{reason.split(':')[0]}"] += 1
+    def add(self, table: pa.Table) -> None:
+        """Count the rows of a table by disposition and reason."""
+        alike = table.group_by(["disposition", "reason"]).aggregate([([], "count_all")])
+        for disposition, reason, count in zip(*(column.to_pylist() for column in alike.columns), strict=True):
+            assert disposition in KINDS, disposition
+            self._kinds[disposition] += count
+            if reason:
+                self._reasons[f"{disposition}/{reason.split(':')[0]}"] += count
 
     @property
     def counts(self) -> dict[str, int]:
@@ -40,13 +42,7 @@ class DispositionWriter(RowWriter):
         super().__init__(path, DISPOSITIONS)
         self.tally = Tally()
 
-    def note(self, path: str, document: str | None, disposition: str, reason: str = "") -> None:
-        """Write what became of one document."""
-        self.add({"path": path, "id": document, "disposition": disposition, "reason": reason})
-        self.tally.add(disposition, reason)
-
-    def note_all(self, table: pa.Table) -> None:
+    def note(self, table: pa.Table) -> None:
         """Write a table of path, id, disposition and reason."""
         self.write(table)
-        for disposition, reason in zip(table["disposition"].to_pylist(), table["reason"].to_pylist(), strict=True):
-            self.tally.add(disposition, reason)
+        self.tally.add(table)

@@ -1,82 +1,87 @@
-"""Exact and near duplicates from signatures alone: shared MinHash bands propose pairs, Jaccard decides, pairs join."""
+"""Exact and near duplicates from signatures alone: shared MinHash bands propose pairs, Jaccard decides, pairs join.
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from itertools import combinations
+The clusters are the connected components of the pairs that are alike. A pair within one component need not be decided,
+so pairs are taken nearest first, and most of a large bucket of copies is never compared.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
-from forge_dagster.corpus.signature import Hashes, jaccard
+from forge_dagster.corpus.signature import Numbers
 
-MOST_PAIRED = 48  # documents in a bucket that are all compared with each other
-MOST_LEADERS = 32  # in a larger bucket: documents that each of the others is compared with
-REMEMBERED = 256  # documents whose shingles are kept between comparisons
+Short = npt.NDArray[np.int32]
+
+NEIGHBOURS = 48  # texts after it in its bucket that each text is compared with; a smaller bucket is compared in full
 
 
 def clusters(
     digests: npt.NDArray[np.bytes_],
     bands: npt.NDArray[np.uint64],
-    shingles_of: Callable[[int], Hashes],
+    alike: Callable[[Numbers, Numbers], npt.NDArray[np.bool_]],
     *,
-    threshold: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[int]:
+) -> Numbers:
     """Cluster label of each text; texts with the same label are duplicates, directly or through others.
 
-    `digests` (documents) name the texts, `bands` (documents, BANDS) come from their signatures, `shingles_of` gives
-    one document's shingle hashes. A pair joins only if its Jaccard similarity is at least `threshold`. The clusters
-    do not depend on the order of the texts. `progress` is told how many bands are done.
+    `digests` (texts) name the texts, `bands` (texts, BANDS) come from their signatures, `alike` says of pairs of texts
+    whether they are near duplicates. The clusters do not depend on the order of the texts. A label is the number of a
+    text in the cluster. `progress` is told how many steps are done.
     """
-    _, first_with, which = np.unique(digests, return_index=True, return_inverse=True)
-    parent = list(range(len(first_with)))  # of the distinct texts, in the order of their digests
-
-    def find(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    @lru_cache(maxsize=REMEMBERED)
-    def hashes(index: int) -> Hashes:
-        return shingles_of(int(first_with[index]))
-
-    def alike(first: int, second: int) -> bool:
-        """Whether two texts are in one cluster; joins them if they are similar."""
-        if find(first) != find(second) and jaccard(hashes(first), hashes(second)) >= threshold:
-            parent[find(second)] = find(first)
-        return find(first) == find(second)
-
-    for bucket in _buckets(bands[first_with], progress):
-        if len(bucket) <= MOST_PAIRED:
-            for first, second in combinations(bucket, 2):
-                alike(first, second)
-        else:
-            _gather(bucket, alike)
-    roots = [int(first_with[find(index)]) for index in range(len(parent))]
-    return [roots[index] for index in which.tolist()]
+    _, text_of, which = np.unique(digests, return_index=True, return_inverse=True)
+    steps = bands.shape[1] + NEIGHBOURS
+    labels = np.arange(len(text_of))  # of the distinct texts, in the order of their digests
+    members, bucket = _buckets(bands, text_of, lambda done: progress(done, steps))
+    for step in range(1, NEIGHBOURS + 1):
+        progress(bands.shape[1] + step, steps)
+        at = np.flatnonzero(bucket[step:] == bucket[:-step])
+        if not len(at):
+            break
+        first, second = _distinct(members[at].astype(np.int64), members[at + step].astype(np.int64), labels)
+        near = alike(text_of[first], text_of[second])
+        labels = _joined(labels, first[near], second[near])
+    return text_of[labels][which]
 
 
-def _gather(bucket: Sequence[int], alike: Callable[[int, int], bool]) -> None:
-    """Compare each text of a large bucket with those that found no cluster before it: not quadratic, may miss a few."""
-    leaders: list[int] = []
-    for index in bucket:
-        if not any(alike(leader, index) for leader in leaders) and len(leaders) < MOST_LEADERS:
-            leaders.append(index)
+def _buckets(bands: npt.NDArray[np.uint64], texts: Numbers, progress: Callable[[int], None]) -> tuple[Short, Short]:
+    """Texts that share a band with another, bucket after bucket, and the number of each one's bucket.
+
+    Within a bucket they are in the order of the next band, so that likely copies stand side by side.
+    """
+    members, buckets, count = [], [], 0
+    for place in range(bands.shape[1]):
+        progress(place)
+        value, following = bands[texts, place], bands[texts, (place + 1) % bands.shape[1]]
+        order = np.argsort(value)
+        equal = np.flatnonzero(value[order[1:]] == value[order[:-1]])
+        shared = order[np.union1d(equal, equal + 1)]
+        shared = shared[np.lexsort((shared, following[shared], value[shared]))]
+        values, number = np.unique(value[shared], return_inverse=True)
+        # In halves: with a million copies of one text these two are the largest there is.
+        members.append(shared.astype(np.int32))
+        buckets.append((number + count).astype(np.int32))
+        count += len(values)
+    return np.concatenate(members), np.concatenate(buckets)
 
 
-def _buckets(bands: npt.NDArray[np.uint64], progress: Callable[[int, int], None]) -> Iterator[list[int]]:
-    """Numbers of texts that share a band, in order; each set once."""
-    seen: set[int] = set()
-    for done in range(bands.shape[1]):
-        progress(done, bands.shape[1])
-        order = np.argsort(bands[:, done], kind="stable")
-        values = bands[order, done]
-        starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
-        ends = np.concatenate([starts[1:], [len(values)]])
-        for start, end in zip(starts[ends - starts > 1].tolist(), ends[ends - starts > 1].tolist(), strict=True):
-            name = xxhash.xxh3_64_intdigest(order[start:end].tobytes())
-            if name not in seen:
-                seen.add(name)
-                yield order[start:end].tolist()
+def _distinct(first: Numbers, second: Numbers, labels: Numbers) -> tuple[Numbers, Numbers]:
+    """Each pair once, those already in one cluster left out."""
+    apart = labels[first] != labels[second]
+    pairs = np.unique(np.minimum(first, second)[apart] * len(labels) + np.maximum(first, second)[apart])
+    return pairs // len(labels), pairs % len(labels)
+
+
+def _joined(labels: Numbers, first: Numbers, second: Numbers) -> Numbers:
+    """Labels after these pairs have joined: the smallest of each component."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    names, ends = np.unique(np.stack([labels[first], labels[second]]), return_inverse=True)
+    size = len(names)
+    graph = coo_array((np.ones(len(first), dtype=bool), tuple(ends.reshape(2, -1))), shape=(size, size))
+    _, component = connected_components(graph, directed=False)
+    _, least = np.unique(component, return_index=True)  # the first of each is its smallest: names are in order
+    into = np.arange(len(labels))
+    into[names] = names[least][component]
+    return into[labels]

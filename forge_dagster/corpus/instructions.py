@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,11 @@ ROWS = pa.schema(
 SHORTEST_QUESTION = 8  # characters
 FEWEST = 8  # rows from which a model can be taught a form
 BOILERPLATE = 0.1  # share of documents from which a key is the letterhead and no knowledge
+READ = 1024  # documents at once
 BOILERPLATE_FROM = 10  # documents; fewer say nothing about what is common
+
+Place = tuple[str, str]
+"""Source and path of a document."""
 
 
 class InstructionsConfig(FrozenModel):
@@ -47,8 +51,15 @@ class Found:
     question: str
     answer: str
     rule: str
-    document_ids: list[str] = field(default_factory=list)
+    told_at: Place
+    """The first document that tells it, by source and path; its wording is taken."""
+    documents: dict[str, Place] = field(default_factory=dict)
     disputed: bool = False
+
+    @property
+    def document_ids(self) -> list[str]:
+        """Documents that tell it, in the order of their places."""
+        return sorted(self.documents, key=lambda name: self.documents[name])
 
     @property
     def group(self) -> str:
@@ -70,30 +81,31 @@ def _fits(question: str, answer: str) -> bool:
     )
 
 
-def collect(documents: list[dict[str, Any]], context: StageContext) -> list[Found]:
-    """Undisputed pairs, one a question in the order of the questions, whatever the order of the documents.
+def collect(documents: Iterable[dict[str, Any]], total: int, context: StageContext) -> list[Found]:
+    """Undisputed pairs, one a question in the order of the questions, whatever the order of the `total` documents.
 
     A question that documents answer in two ways is left out, and so is a key that much of the documents carry.
     """
     found: dict[str, Found] = {}
     asked_in: dict[str, set[str]] = defaultdict(set)
-    for number, document in enumerate(sorted(documents, key=lambda row: (row["source"], row["path"])), start=1):
-        read = Document(document["title"], document["text"])
+    for number, document in enumerate(documents, start=1):
+        read, place = Document(document["title"], document["text"]), (document["source"], document["path"])
         for rule, extract in RULES.items():
             for question, answer in extract(read):
                 if not _fits(question, answer):
                     continue
                 key = " ".join(words(question))
-                pair = found.setdefault(key, Found(question, answer, rule))
+                pair = found.setdefault(key, Found(question, answer, rule, place))
                 pair.disputed |= words(pair.answer) != words(answer)
-                if document["id"] not in pair.document_ids:
-                    pair.document_ids.append(document["id"])
+                if place < pair.told_at:
+                    pair.question, pair.answer, pair.rule, pair.told_at = question, answer, rule, place
+                pair.documents.setdefault(document["id"], place)
                 if rule == "key-value":
                     asked_in[question.partition(" of ")[0]].add(document["id"])
-        context.progress(number, len(documents), "documents")
+        context.progress(number, total, "documents")
         if context.cancelled():
             raise InterruptedRun("making the instructions stopped", mend="run the same command again")
-    limit = BOILERPLATE * len(documents) if len(documents) >= BOILERPLATE_FROM else len(documents)
+    limit = BOILERPLATE * total if total >= BOILERPLATE_FROM else total
     common = {asked for asked, ids in asked_in.items() if len(ids) > limit}
     return [
         pair
@@ -112,12 +124,14 @@ def held_out(groups: set[str], config: InstructionsConfig) -> set[str]:
 
 def run(inputs: Mapping[str, Path], config: InstructionsConfig, out: Path, context: StageContext) -> Report:
     """Write rows.parquet. Raises DataError if the documents hold too few pairs."""
-    documents = pq.read_table(inputs["corpus"] / "train.parquet").to_pylist()
-    found = collect(documents, context)
+    file = pq.ParquetFile(inputs["corpus"] / "train.parquet")
+    batches = file.iter_batches(batch_size=READ, columns=["id", "source", "path", "title", "text"])
+    total = file.metadata.num_rows
+    found = collect((row for batch in batches for row in batch.to_pylist()), total, context)
     groups = {pair.group for pair in found}
     if len(found) < FEWEST or len(groups) < 2:
         raise DataError(
-            f"{len(found)} question and answer pairs, {len(groups)} different answers in {len(documents)} documents",
+            f"{len(found)} question and answer pairs, {len(groups)} different answers in {total} documents",
             rule=f"at least {FEWEST} pairs and two answers to teach a form; rules: {', '.join(RULES)}",
             mend="add an FAQ or documents with headings, or leave sft, preference and rl out of the recipe",
         )

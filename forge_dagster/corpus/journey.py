@@ -1,7 +1,7 @@
 """One document's way through the stages: what each decided, and the text before and after."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,15 @@ import pyarrow.parquet as pq
 from forge_dagster.corpus.clean import Parsed
 from forge_dagster.corpus.formats import format_of
 from forge_dagster.corpus.parse import Parsers
+from forge_dagster.corpus.views import fetch
 from forge_dagster.errors import UserError
+from forge_dagster.source import source_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MOST_NAMED = 5  # of the documents that a name fits
+RAW = "raw_documents/"
 STAGES = ("raw", "clean", "split", "corpus")
 
 
@@ -25,11 +28,11 @@ def find(connection: "DuckDBPyConnection", name: str) -> dict[str, Any]:
 
     A file that was not read, such as a link, has no id.
     """
-    rows = _dicts(
+    rows = fetch(
         connection,
         "SELECT DISTINCT source, path, id FROM raw_dispositions WHERE path = $1 OR source || '/' || path = $1 "
         "OR (length($1) >= 6 AND starts_with(id, $1)) ORDER BY source, path",
-        [name],
+        name,
     )
     if len({row["id"] or row["path"] for row in rows}) != 1:
         named = ", ".join(f"{row['source']}/{row['path']}" for row in rows[:MOST_NAMED]) or "none"
@@ -48,29 +51,32 @@ def journey(connection: "DuckDBPyConnection", document: dict[str, Any]) -> dict[
     found = {}
     for stage, view in zip(STAGES, ("raw_dispositions", "clean_dispositions", "document_split"), strict=False):
         if view in known:
-            found[stage] = _dicts(connection, f'SELECT * FROM "{view}" WHERE source = $1 AND path = $2', place)
+            found[stage] = fetch(connection, f'SELECT * FROM "{view}" WHERE source = $1 AND path = $2', *place)
     if "clean_documents" in known and found.get("clean"):
-        more = _dicts(connection, "SELECT * EXCLUDE (text) FROM clean_documents WHERE source = $1 AND path = $2", place)
+        more = fetch(connection, "SELECT * EXCLUDE (text) FROM clean_documents WHERE source = $1 AND path = $2", *place)
         found["clean"] = [{**found["clean"][0], **row} for row in more] or found["clean"]
     if found.get("split"):
         cluster = found["split"][0]["cluster"]
         alike = "SELECT source || '/' || path AS name FROM document_split WHERE cluster = $1 ORDER BY 1"
-        found["split"][0]["alike"] = [row["name"] for row in _dicts(connection, alike, [cluster])]
+        found["split"][0]["alike"] = [row["name"] for row in fetch(connection, alike, cluster)]
     if "corpus_dispositions" in known and found.get("split") and found["split"][0]["disposition"] == "kept":
         decided = "SELECT * FROM corpus_dispositions WHERE path = $1 AND id = $2"
-        found["corpus"] = _dicts(connection, decided, [document["path"], document["id"]])
+        found["corpus"] = fetch(connection, decided, document["path"], document["id"])
     return {stage: rows[0] for stage, rows in found.items() if rows}
 
 
-def text_before(raw_documents: Path, document: dict[str, Any]) -> str:
-    """What the parser gives of the document's bytes, or why it gives nothing."""
+def text_before(contents: Mapping[str, Path], document: dict[str, Any]) -> str:
+    """What the parser gives of the document's bytes, or why it gives nothing; `contents` by artifact key."""
     if format_of(document["path"]) is None:
         return ""
-    file = pq.ParquetFile(raw_documents / "documents.parquet")
-    for group in range(file.num_row_groups):
-        paths = file.read_row_group(group, columns=["path"])["path"]
-        at = pc.index(paths, document["path"]).as_py()
-        if at >= 0:
+    partitions = {key.removeprefix(RAW): folder for key, folder in contents.items() if key.startswith(RAW)}
+    folders = [folder for partition, folder in partitions.items() if source_of(partition) == document["source"]]
+    for file in (pq.ParquetFile(folder / "documents.parquet") for folder in folders):
+        for group in range(file.num_row_groups):
+            paths = file.read_row_group(group, columns=["path"])["path"]
+            at = pc.index(paths, document["path"]).as_py()
+            if at < 0:
+                continue
             data = file.read_row_group(group, columns=["bytes"])["bytes"][at].as_py()
             with Parsers(1) as parsers:
                 found = parsers.submit({"task": "parse", "path": document["path"]}, data).result().of(Parsed)
@@ -89,9 +95,3 @@ def text_after(connection: "DuckDBPyConnection", document: dict[str, Any]) -> st
 def difference(before: str, after: str) -> Iterator[str]:
     """Lines that cleaning took out or changed, in unified format."""
     return difflib.unified_diff(before.splitlines(), after.splitlines(), "as parsed", "as trained on", lineterm="", n=1)
-
-
-def _dicts(connection: "DuckDBPyConnection", sql: str, values: list[Any]) -> list[dict[str, Any]]:
-    result = connection.execute(sql, values)
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

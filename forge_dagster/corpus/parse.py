@@ -19,6 +19,7 @@ from forge_dagster.corpus.containers import Member
 from forge_dagster.corpus.entry import LARGEST
 from forge_dagster.corpus.parse_worker import FRAME, message
 from forge_dagster.errors import ForgeError
+from forge_dagster.stage import FrozenModel
 
 SECONDS = 120.0  # wall clock of one document; twice its processor time, for a busy machine
 START_SECONDS = 120.0
@@ -27,7 +28,7 @@ LARGEST_HEAD = 1 << 24  # bytes
 LARGEST_BODY = LARGEST + LARGEST_HEAD  # bytes
 
 
-Found = TypeVar("Found")
+Found = TypeVar("Found", bound=FrozenModel)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Answer:
         if self.error is not None:
             return self.error
         try:
-            return TypeAdapter(kind).validate_python({**self.head, "text": self.body.decode()})
+            return kind.model_validate({**self.head, "text": self.body.decode()})
         except ValueError:
             return "parser-crashed:no answer"
 
@@ -145,31 +146,37 @@ def _write(process: "subprocess.Popen[bytes]", data: bytes, deadline: float) -> 
     assert process.stdin is not None
     left = memoryview(data)
     while left:
-        _wait(process.stdin.fileno(), select.POLLOUT, deadline)
-        left = left[os.write(process.stdin.fileno(), left[:PIECE]) :]
+        try:
+            left = left[os.write(process.stdin.fileno(), left) :]
+        except BlockingIOError:
+            _wait(process.stdin.fileno(), select.POLLOUT, deadline)
 
 
 def _receive(process: "subprocess.Popen[bytes]", deadline: float) -> tuple[dict[str, Any], bytes]:
-    head_size, body_size = FRAME.unpack(_read(process, FRAME.size, deadline))
+    data = bytearray()
+    _read(process, data, FRAME.size, deadline)
+    head_size, body_size = FRAME.unpack_from(data)
     if head_size > LARGEST_HEAD or body_size > LARGEST_BODY:
         raise ValueError(f"answer of {head_size} and {body_size} bytes")
-    head = json.loads(_read(process, head_size, deadline))
+    body_at = FRAME.size + head_size
+    _read(process, data, body_at + body_size, deadline)
+    if len(data) != body_at + body_size:
+        raise ValueError("more than one answer")
+    head = json.loads(data[FRAME.size : body_at])
     if not isinstance(head, dict):
         raise ValueError(f"answer is {type(head).__name__}")
-    return head, _read(process, body_size, deadline)
+    return head, bytes(data[body_at:])
 
 
-def _read(process: "subprocess.Popen[bytes]", size: int, deadline: float) -> bytes:
+def _read(process: "subprocess.Popen[bytes]", data: bytearray, least: int, deadline: float) -> None:
+    """Read until `data` has so many bytes; more of them come along if they are there."""
     assert process.stdout is not None
-    pieces = []
-    while size:
+    while len(data) < least:
         _wait(process.stdout.fileno(), select.POLLIN, deadline)
-        piece = os.read(process.stdout.fileno(), min(size, PIECE))
+        piece = os.read(process.stdout.fileno(), PIECE)
         if not piece:
             raise EOFError
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
+        data += piece
 
 
 def _wait(descriptor: int, event: int, deadline: float) -> None:

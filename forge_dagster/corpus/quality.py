@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 WORD = re.compile(r"\S+")
 LETTERS = re.compile(r"[^\W\d_]")
+SAYS = re.compile(r"[^\W_]")
+PLAIN_WORD = re.compile(r"(?<!\S)\W?([A-Za-z]{3,})\W?(?!\S)")
+VOWEL = re.compile(r"[aeiouy]", re.IGNORECASE)
 UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]"
 )  # scripts without spaces between words
@@ -26,7 +29,7 @@ class Quality:
     words: int
     word_length: float
     alphabetic_words: float
-    """Share of words with a letter."""
+    """Share of words with a letter; marks such as the bars of a table are no words."""
     longest_word: int
     repeated_lines: float
     """Share of characters in lines that came before; lines without a letter do not count."""
@@ -39,6 +42,8 @@ class Quality:
     replacement_characters: float
     spaced_letters: float
     """Share of words that are one letter: text torn apart by a scan."""
+    vowelless: float
+    """Share of words of three Latin letters or more that no mouth can say; 0 if there are few such words."""
 
 
 def measure(text: str) -> Quality:
@@ -50,7 +55,7 @@ def measure(text: str) -> Quality:
     return Quality(
         words=len(words),
         word_length=characters / count,
-        alphabetic_words=sum(map(bool, map(LETTERS.search, words))) / count,
+        alphabetic_words=sum(map(bool, map(LETTERS.search, words))) / max(1, sum(map(bool, map(SAYS.search, words)))),
         longest_word=max(map(len, words), default=0),
         repeated_lines=_repeated_lines(sample),
         top_gram=_top_gram(words, characters),
@@ -58,7 +63,13 @@ def measure(text: str) -> Quality:
         unspaced=len(UNSPACED.findall(sample)) / max(1, len(sample)),
         replacement_characters=sample.count("\ufffd") / max(1, len(sample)),
         spaced_letters=sum(1 for word in words if len(word) == 1 and word.isalpha()) / count,
+        vowelless=_vowelless(sample),
     )
+
+
+def _vowelless(text: str) -> float:
+    words = PLAIN_WORD.findall(text)
+    return sum(VOWEL.search(word) is None for word in words) / len(words) if len(words) >= FEWEST_WORDS else 0.0
 
 
 def _repeated_lines(text: str) -> float:
@@ -109,13 +120,15 @@ def broken_rule(quality: Quality, *, prose: bool = True) -> str | None:
         return "encoded-blob"
     if quality.words < FEWEST_WORDS or not prose:
         return None
-    if quality.alphabetic_words < 0.25:
+    if quality.alphabetic_words < 0.1:
         return "few-words"
     if quality.spaced_letters > 0.45:
         return "torn-letters"
+    if quality.vowelless > 0.4:  # manuals and changelogs have 0.1 at most
+        return "gibberish"
     if quality.repeated_lines > 0.7:
         return "repeated-lines"
-    if quality.top_gram > 0.3:
+    if quality.top_gram > 0.3 and quality.repeated_grams > 0.8:  # a checklist repeats a phrase among other words
         return "repeated-phrase"
     if quality.repeated_grams > 0.85:
         return "repeated-text"

@@ -2,7 +2,7 @@
 
 from bisect import bisect
 
-from forge_dagster.corpus import pii, secrets
+from forge_dagster.corpus import names, pii, secrets
 from forge_dagster.stage import FrozenModel
 
 
@@ -14,11 +14,13 @@ class Span(FrozenModel):
     end: int
 
 
-def find(text: str, *, pii_too: bool = True, secrets_too: bool = True) -> list[Span]:
-    """Spans in order, none overlapping: secrets before personal data, then the longer one."""
+def find(text: str, *, pii_too: bool = True, secrets_too: bool = True, names_too: bool = False) -> list[Span]:
+    """Spans in order, none overlapping: secrets before personal data before names, then the longer one."""
     found = [(0, -(end - start), start, end, kind) for kind, start, end in secrets.spans(text)] if secrets_too else []
     if pii_too:
         found += [(1, -(end - start), start, end, kind) for kind, start, end in pii.spans(text)]
+    if names_too:
+        found += [(2, -(end - start), start, end, kind) for kind, start, end in names.spans(text)]
     taken: list[tuple[int, int, str]] = []  # in order, none overlapping
     for _, _, start, end, kind in sorted(found):
         at = bisect(taken, (start, end, kind))
@@ -32,9 +34,9 @@ def placeholder(kind: str) -> str:
     return f"[{kind}]" if kind.isupper() else "[SECRET]"
 
 
-def redact(text: str, *, pii: bool = True, secrets: bool = True) -> tuple[str, list[Span]]:
+def redact(text: str, *, pii: bool = True, secrets: bool = True, names: bool = False) -> tuple[str, list[Span]]:
     """The text with placeholders, and what they replace."""
-    spans = find(text, pii_too=pii, secrets_too=secrets)
+    spans = find(text, pii_too=pii, secrets_too=secrets, names_too=names)
     pieces, at = [], 0
     for span in spans:
         pieces += [text[at : span.start], placeholder(span.kind)]

@@ -6,6 +6,7 @@ the cache's version alone, so an artifact comes out the same, byte for byte, wit
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,19 +31,19 @@ class Generation:
         self._name = xxhash.xxh3_64_hexdigest(described.encode())
         self._batches = _last(folder, self._name)
         self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
-        self._spans: dict[str, tuple[int, int]] = {}
-        number = 0
-        for batch in self._batches:
-            for key in batch.column(0).to_pylist():
-                first, end = self._spans.get(key, (number, number))
-                if end == number:
-                    self._spans[key] = (first, number + 1)
-                number += 1
+        self._keys: list[str] = [key for batch in self._batches for key in batch.column(0).to_pylist()]
+        self._first = dict(zip(reversed(self._keys), reversed(range(len(self._keys))), strict=True))
 
     def rows_of(self, key: str) -> range:
         """Numbers of the first rows with this key that lie side by side; an empty range if there is none."""
-        first, end = self._spans.get(key, (0, 0)) if key else (0, 0)
+        first = end = self._first.get(key, len(self._keys)) if key else len(self._keys)
+        while end < len(self._keys) and self._keys[end] == key:
+            end += 1
         return range(first, end)
+
+    def row_of(self, key: str) -> int | None:
+        """Number of the first row with this key, if there is one."""
+        return self._first.get(key) if key else None
 
     def column(self, name: str) -> list[Any]:
         """One column of the last generation, by row number."""
@@ -50,17 +51,16 @@ class Generation:
 
     def table(self, pieces: Sequence[Piece]) -> pa.Table:
         """The rows in this order, as one chunk a column, so that files written from them are the same bytes."""
+        fresh = pa.RecordBatch.from_pylist([piece for piece in pieces if not isinstance(piece, int)], self.schema)
         numbers = np.array([piece if isinstance(piece, int) else -1 for piece in pieces], dtype=np.int64)
         found = np.searchsorted(self._starts, numbers, side="right") - 1
-        parts = [pa.Table.from_pylist([piece for piece in pieces if not isinstance(piece, int)], self.schema)]
-        places = [np.flatnonzero(numbers < 0)]
-        for number in np.unique(found[numbers >= 0]):
-            at = np.flatnonzero((found == number) & (numbers >= 0))
-            taken = self._batches[number].take(pa.array(numbers[at] - self._starts[number]))
-            parts.append(pa.Table.from_batches([taken], self.schema))
-            places.append(at)
-        order = np.argsort(np.concatenate(places))
-        return pa.concat_tables(parts).combine_chunks().take(pa.array(order)).combine_chunks()
+        place = np.where(numbers < 0, np.cumsum(numbers < 0) - 1, numbers - self._starts[found])
+        begins = np.flatnonzero(np.append(True, (np.diff(found) != 0) | (np.diff(place) != 1))[: len(pieces)])
+        runs = [
+            (self._batches[found[begin]] if found[begin] >= 0 else fresh).slice(place[begin], end - begin)
+            for begin, end in pairwise([*begins.tolist(), len(pieces)])
+        ]
+        return pa.Table.from_batches(runs, self.schema).combine_chunks()
 
 
 class RowCache(Generation):
@@ -86,24 +86,28 @@ class RowCache(Generation):
         if kind is not None:
             self._staged.unlink(missing_ok=True)
             return
-        path = self._folder / f"{self._name}-{_checksum(self._staged)}.arrow"
-        self._staged.replace(path)
+        self._path = self._folder / f"{self._name}-{_checksum(self._staged)}.arrow"
+        self._staged.replace(self._path)
         for other in self._folder.iterdir():
-            if other != path:
+            if other != self._path:
                 other.unlink()
 
     def written(self) -> list[pa.RecordBatch]:
         """What this run kept, once the cache is closed; batches as they were kept."""
-        return _last(self._folder, self._name)
+        return _mapped(self._path)
 
 
 def _last(folder: Path, name: str) -> list[pa.RecordBatch]:
     """Record batches of the last generation, mapped; none if there is none, or not one byte of it may be trusted."""
     for path in folder.glob(f"{name}-*.arrow"):
         if path.name == f"{name}-{_checksum(path)}.arrow":
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
-            return [reader.get_batch(number) for number in range(reader.num_record_batches)]
+            return _mapped(path)
     return []
+
+
+def _mapped(path: Path) -> list[pa.RecordBatch]:
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    return [reader.get_batch(number) for number in range(reader.num_record_batches)]
 
 
 def _checksum(path: Path) -> str:

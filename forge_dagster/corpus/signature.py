@@ -20,8 +20,12 @@ MOST_SHINGLES = 4096  # a longer text keeps its smallest hashes: a sample, stand
 MOST_WORDS = 1 << 18  # hashes of words that are remembered
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads neighbours (Knuth, TAOCP 3, 6.4)
 
+COMPARED_AT_ONCE = 1 << 22  # hashes of pairs of texts: 100 MiB
+
 Hashes = npt.NDArray[np.uint32]
-"""Sorted and distinct."""
+"""Sorted and distinct, where they stand for a text."""
+Numbers = npt.NDArray[np.int64]
+"""Places of texts, or sizes."""
 
 
 class Signature(NamedTuple):
@@ -44,8 +48,20 @@ class _WordHashes(dict[str, int]):
 _WORDS = _WordHashes()
 
 
-def shingle_hashes(found: Sequence[str]) -> Hashes:
-    """Hashes of the word 5-grams of a list of words; a shorter list is one shingle."""
+class Shingles(NamedTuple):
+    """Shingle hashes of many texts, one text after the other."""
+
+    hashes: Hashes
+    ends: npt.NDArray[np.int64]
+    """Where each text begins in `hashes`, and last where the last one ends."""
+
+    def of(self, text: int) -> Hashes:
+        """Those of one text."""
+        return self.hashes[self.ends[text] : self.ends[text + 1]]
+
+
+def gram_hashes(found: Sequence[str]) -> Hashes:
+    """Hash of each word 5-gram of a list of words, in order; a shorter list is one gram."""
     size = min(SHINGLE, max(1, len(found)))
     each = np.fromiter(map(_WORDS.__getitem__, found or [""]), dtype=np.uint64)
     count = len(each) - size + 1
@@ -53,14 +69,14 @@ def shingle_hashes(found: Sequence[str]) -> Hashes:
     for place in range(size):
         mixed = (mixed ^ (mixed >> np.uint64(29))) * MULTIPLIER + each[place : place + count]
     mixed = (mixed ^ (mixed >> np.uint64(32))) * MULTIPLIER
-    return np.unique((mixed >> np.uint64(32)).astype(np.uint32))
+    return (mixed >> np.uint64(32)).astype(np.uint32)
 
 
 def sign(text: str) -> Signature:
     """Signature of a text."""
     from rensa import RMinHash
 
-    hashes = shingle_hashes(words(text))
+    hashes = np.unique(gram_hashes(words(text)))
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(
         hashes.astype(np.uint64), [0, len(hashes)], PERMUTATIONS, MINHASH_SEED
     )
@@ -71,15 +87,36 @@ def sign(text: str) -> Signature:
 
 def shingles(text: str) -> Hashes:
     """Shingle hashes of a text as its signature holds them."""
-    return shingle_hashes(words(text))[:MOST_SHINGLES]
+    return np.unique(gram_hashes(words(text)))[:MOST_SHINGLES]
 
 
 def jaccard(first: Hashes, second: Hashes) -> float:
-    """Intersection over union of two shingle sets; of their common part where one is a sample."""
-    ends = [hashes[-1] for hashes in (first, second) if len(hashes) == MOST_SHINGLES]
-    if ends:
-        first, second = (hashes[: np.searchsorted(hashes, min(ends), side="right")] for hashes in (first, second))
-    both = np.concatenate([first, second])
-    both.sort()
-    shared = int(np.count_nonzero(both[1:] == both[:-1]))
-    return shared / (len(both) - shared)
+    """Jaccard similarity of two texts."""
+    pair = Shingles(np.concatenate([first, second]), np.cumsum([0, len(first), len(second)]))
+    return float(jaccards(pair, np.array([0]), np.array([1]))[0])
+
+
+def jaccards(texts: Shingles, first: Numbers, second: Numbers) -> npt.NDArray[np.float64]:
+    """Intersection over union of the shingles of each pair of texts; of their common part where one is a sample."""
+    pairs = np.stack([first, second], axis=1)
+    sizes = texts.ends[pairs + 1] - texts.ends[pairs]
+    cuts = np.flatnonzero(np.diff(np.cumsum(sizes.sum(axis=1)) // COMPARED_AT_ONCE)) + 1
+    pieces = zip(np.split(pairs, cuts), np.split(sizes, cuts), strict=True)
+    return np.concatenate([_jaccards(texts, *piece) for piece in pieces])
+
+
+def _jaccards(texts: Shingles, pairs: Numbers, sizes: Numbers) -> npt.NDArray[np.float64]:
+    """The hashes of each pair side by side, with the pair's number in front, in order: what both have stands twice."""
+    flat, ends = sizes.ravel(), np.cumsum(sizes.ravel())
+    at = np.arange(flat.sum()) + np.repeat(texts.ends[pairs.ravel()] - ends + flat, flat)
+    number = np.repeat(np.arange(len(pairs), dtype=np.uint64), sizes.sum(axis=1))
+    hashes = texts.hashes[at]
+    keys = (number << np.uint64(32)) | hashes
+    if (sizes == MOST_SHINGLES).any():
+        last = np.where(sizes == MOST_SHINGLES, texts.hashes[texts.ends[pairs + 1] - 1], np.uint32(2**32 - 1))
+        keys = keys[hashes <= np.repeat(last.min(axis=1), sizes.sum(axis=1))]
+    keys.sort()
+    number = (keys >> np.uint64(32)).astype(np.int64)
+    shared = np.bincount(number[1:][keys[1:] == keys[:-1]], minlength=len(pairs))
+    either = np.bincount(number, minlength=len(pairs)) - shared
+    return np.asarray(shared / either)

@@ -19,7 +19,7 @@ from forge_dagster.corpus.row_cache import Generation, Piece, RowCache
 from forge_dagster.corpus.suites import judge_raw_documents
 from forge_dagster.errors import InterruptedRun, SourceError
 from forge_dagster.provenance.code_version import code_version
-from forge_dagster.source import PlacedSource
+from forge_dagster.source import WHOLE, PlacedSource, Shard
 from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
 
 DOCUMENTS = pa.schema(
@@ -38,32 +38,35 @@ TIMES = pa.schema([("path", pa.string()), ("mtime_ns", pa.int64())])
 
 
 class SnapshotConfig(FrozenModel):
-    """Which source is read; where it lies is no part of what is made."""
+    """Which source, or shard of one, is read; where it lies is no part of what is made."""
 
     source: str
     kind: str
     settings: Mapping[str, Any]
+    shard: Shard = WHOLE
     location: str = Field(exclude=True)
 
     def entries(self, known: Known = nothing_known) -> Iterator[Entry]:
-        """Every entry of the source, in its kind's order. Raises SourceError if it cannot be reached."""
+        """Every entry of the shard, in its kind's order. Raises SourceError if the source cannot be reached."""
         module = importlib.import_module(f"{kinds.__name__}.{self.kind}")
-        yield from module.entries(self.location, module.Settings.model_validate(self.settings), known)
+        yield from module.entries(self.location, module.Settings.model_validate(self.settings), known, self.shard)
 
     def content_digest(self, cache: Path) -> str:
-        """Digest of the source's content as it is now; what `cache` knows by its stamp is not read."""
+        """Digest of the shard's content as it is now; what `cache` knows by its stamp is not read."""
         return digest(self.entries(_known(Generation(cache / "entries", _version(), ENTRIES))))
 
     def watermark(self) -> str:
-        """A cheap sign that the content may have changed."""
+        """A cheap sign that the source's content may have changed, in whichever shard."""
         module = importlib.import_module(f"{kinds.__name__}.{self.kind}")
         return module.watermark(self.location, module.Settings.model_validate(self.settings))
 
 
-def snapshot_config(placed: PlacedSource) -> SnapshotConfig:
-    """The configuration that reads a source."""
+def snapshot_config(placed: PlacedSource, shard: Shard = WHOLE) -> SnapshotConfig:
+    """The configuration that reads a source, or a shard of it."""
     source = placed.source
-    return SnapshotConfig(source=source.name, kind=source.kind, settings=source.settings, location=placed.location)
+    return SnapshotConfig(
+        source=source.name, kind=source.kind, settings=source.settings, shard=shard, location=placed.location
+    )
 
 
 def _version() -> str:
@@ -79,8 +82,8 @@ def _known(cache: Generation) -> Known:
     ids = cache.column("entry")
 
     def known(path: str, stamp: str) -> str | None:
-        rows = cache.rows_of(_origin(path, stamp))
-        return ids[rows[0]] if rows else None
+        row = cache.row_of(_origin(path, stamp))
+        return None if row is None else ids[row]
 
     return known
 
@@ -167,16 +170,17 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
         for group in _groups(pieces, cache.column("size")):
             table = cache.table(group)
             cache.keep(table)
-            dispositions.note_all(table)
+            dispositions.note(table)
             read = table.filter(pc.is_valid(table["bytes"]))
             documents.write(read.append_column("source", pa.repeat(config.source, len(read))))
             times.write(read)
             counts["bytes"] += pc.sum(read["size"]).as_py() or 0
     if not documents.rows:
+        part = f" in shard {config.shard.number} of {config.shard.count}" if config.shard != WHOLE else ""
         raise SourceError(
-            f"{config.location} holds no readable file ({dispositions.rows} other entries)",
-            rule="a source has documents",
-            mend="add documents, or correct `location`",
+            f"{config.location} holds no readable file{part} ({dispositions.rows} other entries)",
+            rule="a source has documents, in each of its shards",
+            mend="add documents, or correct `location` or `shards`",
         )
     return Report(counts={**counts, "documents": documents.rows, **dispositions.tally.counts})
 

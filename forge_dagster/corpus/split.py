@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
@@ -13,6 +15,7 @@ from pydantic import Field
 from forge_dagster.corpus.clean_documents import SignedDocuments, clean_folders
 from forge_dagster.corpus.dispositions import Tally
 from forge_dagster.corpus.duplicates import clusters
+from forge_dagster.corpus.signature import Numbers, jaccards
 from forge_dagster.corpus.suites import judge_split
 from forge_dagster.corpus.versions import newer_first, superseded
 from forge_dagster.errors import DataError, InterruptedRun
@@ -55,7 +58,7 @@ def sides(names: Sequence[str], config: SplitConfig) -> dict[str, str]:
     return result
 
 
-def joined(labels: Sequence[int], older: Mapping[int, int]) -> list[int]:
+def joined(labels: Numbers, older: Mapping[int, int]) -> Numbers:
     """Cluster labels with each older version in the cluster of its newest."""
     into: dict[int, int] = {}
 
@@ -65,10 +68,13 @@ def joined(labels: Sequence[int], older: Mapping[int, int]) -> list[int]:
         return label
 
     for index, newest in older.items():
-        first, second = find(labels[index]), find(labels[newest])
+        first, second = find(int(labels[index])), find(int(labels[newest]))
         if first != second:
             into[first] = second
-    return [find(label) for label in labels]
+    names = np.arange(len(labels))
+    for label in into:
+        names[label] = find(label)
+    return names[labels]
 
 
 def _reason(row: Mapping[str, Any], chosen: Mapping[str, Any], is_older: bool) -> str:
@@ -85,50 +91,54 @@ def run(inputs: Mapping[str, Path], config: SplitConfig, out: Path, context: Sta
         if context.cancelled():
             raise InterruptedRun("splitting the documents stopped", mend="run the same command again")
 
+    def alike(first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
+        return jaccards(signed.shingles, first, second) >= config.near_duplicate_jaccard
+
     signed = SignedDocuments(clean_folders(inputs), context.work / "shingles")
-    labels = clusters(
-        signed.digests, signed.bands, signed.shingles_of, threshold=config.near_duplicate_jaccard, progress=progress
-    )
+    labels = clusters(signed.digests, signed.bands, alike, progress=progress)
     table = signed.table
-    sources, paths = table["source"].to_pylist(), table["path"].to_pylist()
-    older = superseded(sources, paths, signed.shingles_of)
-    members: dict[int, list[int]] = {}
-    for index, label in enumerate(joined(labels, older)):
-        members.setdefault(label, []).append(index)
-    if len(members) < FEWEST:
+    older = superseded(table["source"].to_pylist(), table["path"].to_pylist(), signed.shingles.of)
+    chosen, reasons = _chosen(table, joined(labels, older), older)
+    kept = reasons == ""
+    if kept.sum() < FEWEST:
         raise DataError(
-            f"{len(table)} clean documents, {len(members)} of them different",
+            f"{len(table)} clean documents, {kept.sum()} of them different",
             rule=f"at least {FEWEST} different ones are needed to hold some out",
             mend="add documents; dispositions.parquet of clean_documents says what became of each file",
         )
-    ids = table["id"].to_pylist()
-    shared = [index for group in members.values() if len(group) > 1 for index in group]
-    rows = dict(zip(shared, table.take(pa.array(shared, pa.int64())).to_pylist(), strict=True))
-    cluster, reasons, kept = [""] * len(table), [""] * len(table), []
-    for group in members.values():
-        if len(group) == 1:
-            kept += group
-            cluster[group[0]] = ids[group[0]]
-            continue
-        chosen = min(group, key=lambda index: newer_first(rows[index]))
-        kept.append(chosen)
-        for index in group:
-            cluster[index] = ids[chosen]
-            reasons[index] = "" if index == chosen else _reason(rows[index], rows[chosen], index in older)
-    side_of = sides([ids[index] for index in kept], config)
-    result = {
+    cluster = table["id"].take(pa.array(chosen))
+    side_of = sides(table["id"].filter(pa.array(kept)).to_pylist(), config)
+    side = np.where(kept, [side_of[name] for name in cluster.to_pylist()], "")
+    made = {
+        **{name: table[name] for name in ("id", "source", "path")},
         "cluster": cluster,
-        "split": ["" if reason else side_of[name] for reason, name in zip(reasons, cluster, strict=True)],
-        "disposition": ["dropped" if reason else "kept" for reason in reasons],
-        "reason": reasons,
+        "split": pa.array(side, pa.string()),
+        "disposition": pa.array(np.where(kept, "kept", "dropped"), pa.string()),
+        "reason": pa.array(reasons, pa.string()),
     }
-    columns = [table["id"], table["source"], table["path"], *(pa.array(column) for column in result.values())]
-    pq.write_table(pa.table(columns, SPLIT), out / "split.parquet", compression="zstd")
+    result = pa.table(made, SPLIT)
+    pq.write_table(result, out / "split.parquet", compression="zstd")
     tally = Tally()
-    for disposition, reason in zip(result["disposition"], reasons, strict=True):
-        tally.add(disposition, reason)
-    sizes = {side: result["split"].count(side) for side in SIDES}
-    return Report(counts={"documents": len(table), "clusters": len(members), **tally.counts, **sizes})
+    tally.add(result)
+    sizes = {name: int((side == name).sum()) for name in SIDES}
+    return Report(counts={"documents": len(table), "clusters": int(kept.sum()), **tally.counts, **sizes})
+
+
+def _chosen(table: pa.Table, labels: Numbers, older: Mapping[int, int]) -> tuple[Numbers, npt.NDArray[np.object_]]:
+    """For each document the one of its cluster that is kept, and why it is not that one; empty if it is."""
+    chosen, reasons = np.arange(len(table)), np.full(len(table), "", dtype=object)
+    _, which, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    shared = np.flatnonzero(counts[which] > 1)
+    rows = dict(zip(shared.tolist(), table.take(pa.array(shared)).to_pylist(), strict=True))
+    members: dict[int, list[int]] = {}
+    for index in rows:
+        members.setdefault(int(which[index]), []).append(index)
+    for group in members.values():
+        best = min(group, key=lambda index: newer_first(rows[index]))
+        for index in group:
+            chosen[index] = best
+            reasons[index] = "" if index == best else _reason(rows[index], rows[best], index in older)
+    return chosen, reasons
 
 
 STAGE = Stage(run=run, check=judge_split.check, check_names=judge_split.names)

@@ -3,7 +3,6 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 from forge_dagster.corpus.signature import Hashes, jaccard
@@ -14,7 +13,7 @@ VERSION = re.compile(
     re.IGNORECASE,
 )
 """A version in a file name: v2, rev-3, 1.0. A date is none: minutes of two months are two documents."""
-DATE = re.compile(r"\d{4}[-_.]\d{1,2}[-_.]\d{1,2}")
+DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.](?:0?[1-9]|1[0-2])[-_.]\d{1,2}(?!\d)")
 LEAST_ALIKE = 0.2  # Jaccard similarity of two versions; numbered chapters have less in common
 
 Row = Mapping[str, Any]
@@ -22,14 +21,14 @@ Row = Mapping[str, Any]
 
 def version_of(path: str) -> tuple[str, tuple[int, ...]] | None:
     """The path without its version, and the version; None if the name states none."""
-    name = PurePosixPath(path).name
+    folder, slash, name = path.rpartition("/")
     stem, dot, extension = name.rpartition(".")
     stem = stem if dot and not extension.isdigit() else name
     found = None if DATE.search(stem) else VERSION.search(stem)
     if found is None:
         return None
-    family = str(PurePosixPath(path).with_name(f"{stem[: found.start()]}*{stem[found.end() :]}.{extension}"))
-    return family, tuple(int(part) for part in (found[1] or found[2]).split("."))
+    family = f"{stem[: found.start()]}*{stem[found.end() :]}.{extension}"
+    return folder + slash + family, tuple(int(part) for part in (found[1] or found[2]).split("."))
 
 
 def newer_first(row: Row) -> tuple[Any, ...]:

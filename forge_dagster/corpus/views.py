@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from forge_dagster.errors import UserError
+from forge_dagster.source import source_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,7 +41,7 @@ def open_views(contents: Mapping[str, Path]) -> "DuckDBPyConnection":
             if key.split("/")[0] == artifact and file.is_file():
                 columns = f"* EXCLUDE ({', '.join(left_out)})" if left_out else "*"
                 is_unnamed = "/" in key and name == "dispositions"
-                source = f"{_quoted(key.split('/', 1)[1])} AS source, " if is_unnamed else ""
+                source = f"{_quoted(source_of(key.split('/', 1)[1]))} AS source, " if is_unnamed else ""
                 parts.append(f"SELECT {source}{columns} FROM read_parquet({_quoted(str(file))})")
         if parts:
             connection.execute(f'CREATE VIEW "{view}" AS {" UNION ALL BY NAME ".join(parts)}')
@@ -68,6 +69,13 @@ def select(connection: "DuckDBPyConnection", sql: str) -> tuple[list[str], list[
         raise UserError(
             str(error).splitlines()[0], rule="a SELECT over the views", mend="`forge corpus views` lists them"
         ) from error
+
+
+def fetch(connection: "DuckDBPyConnection", sql: str, *values: object) -> list[dict[str, Any]]:
+    """Rows of our own SELECT by column name; `values` stand for $1, $2, ..."""
+    result = connection.execute(sql, list(values))
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def _quoted(text: str) -> str:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from forge_dagster.corpus.clean_documents import clean_rows
+from forge_dagster.corpus.clean_documents import clean_groups
 from forge_dagster.errors import DataError
 from forge_dagster.evaluation.facts import fact_items
 from forge_dagster.evaluation.next_sentence import next_sentence_items
@@ -66,8 +66,6 @@ TASKS = {
 def run(inputs: Mapping[str, Path], config: BenchmarkConfig, out: Path, context: StageContext) -> Report:
     """Write benchmark.json and items/<task>.jsonl. Raises DataError on a broken fact, or if no item can be made."""
     split = pq.read_table(inputs["document_split"] / "split.parquet", columns=["id", "source", "path", "split"])
-    sides = split.filter(pc.is_in(split["split"], pa.array(["validation", "test"]))).to_pylist()
-    held_out = {(row["source"], row["path"]) for row in sides}
     items: dict[str, list[dict[str, Any]]] = {name: [] for name in TASKS}
     left_out = 0
     for name, path in sorted(inputs.items()):
@@ -81,7 +79,7 @@ def run(inputs: Mapping[str, Path], config: BenchmarkConfig, out: Path, context:
                 # Two sources may name their facts alike.
                 items[made_for] += [{**item, "id": f"{source}/{item['id']}"} for item in made_items]
     context.progress(1, 2, "facts")
-    texts = [row for row in clean_rows(inputs) if (row["source"], row["path"]) in held_out]
+    texts = _held_out(inputs, split)
     items["next_sentence"] = next_sentence_items(texts, seed=config.seed, most=config.most_items)
     made = [task for name, task in TASKS.items() if items[name]]
     if not made:
@@ -97,6 +95,18 @@ def run(inputs: Mapping[str, Path], config: BenchmarkConfig, out: Path, context:
     body = {"version": VERSION, "tasks": [task.model_dump() for task in made]}
     (out / "benchmark.json").write_text(json.dumps(body, indent=1, sort_keys=True), encoding="utf-8")
     return Report(counts={**{task.name: len(items[task.name]) for task in made}, "facts_without_documents": left_out})
+
+
+def _held_out(inputs: Mapping[str, Path], split: pa.Table) -> list[dict[str, Any]]:
+    """Id and text of the documents that no model is trained on."""
+    found: list[dict[str, Any]] = []
+    done = 0
+    for documents in clean_groups(inputs, ["id", "text"]):
+        sides = split.slice(done, len(documents))
+        assert sides["id"].equals(documents["id"]), "the split has the documents in their order"
+        done += len(documents)
+        found += documents.filter(pc.is_in(sides["split"], pa.array(["validation", "test"]))).to_pylist()
+    return found
 
 
 def check(content: Path) -> list[Finding]:

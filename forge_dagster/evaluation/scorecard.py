@@ -30,7 +30,7 @@ class ScorecardConfig(FrozenModel):
     """What is measured, on which model and checkpoints, and what the recipe asks of it."""
 
     seed: int
-    model: ModelSpec
+    model: ModelSpec | None
     gates: tuple[Gate, ...]
     checkpoints: tuple[str, ...]
     policy: Policy
@@ -104,13 +104,16 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
 
 
 def _models(inputs: Mapping[str, Path], config: ScorecardConfig) -> dict[str, Callable[[], "PreTrainedModel"]]:
-    """Loaders by name: the untrained model, then each checkpoint in order."""
+    """Loaders by name: the model as the recipe found it, then each checkpoint in order."""
     from forge_dagster.model.build import build_model
     from forge_dagster.model.folder import load_model
+    from forge_dagster.model.start import starting_model
 
-    shape = json.loads((inputs["checkpoint/base"] / "config.json").read_bytes())
+    shape = json.loads((inputs[f"checkpoint/{config.checkpoints[0]}"] / "config.json").read_bytes())
 
     def untrained() -> "PreTrainedModel":
+        if config.model is None:
+            return starting_model(inputs["weights"], inputs["tokenizer"])
         return build_model(
             config.model,
             vocab_size=shape["vocab_size"],

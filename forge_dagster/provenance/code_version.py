@@ -74,6 +74,11 @@ def closure(module: str) -> tuple[dict[str, Path], frozenset[str]]:
     return own, frozenset(third)
 
 
+def _beside(module: Path) -> list[Path]:
+    """Files beside a module that bear its name, such as the template of a page: they are part of its source."""
+    return [path for path in sorted(module.parent.glob(f"{module.stem}.*")) if path.is_file() and path != module]
+
+
 @cache
 def _distributions() -> dict[str, list[str]]:
     return dict(importlib.metadata.packages_distributions())
@@ -84,6 +89,9 @@ def code_version(module: str) -> str:
     """SHA-256 over the source files reachable from `module` and the versions of the libraries they import."""
     own, third = closure(module)
     sources = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in own.items()}
+    sources |= {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for each in own.values() for path in _beside(each)
+    }
     versions = {
         distribution: importlib.metadata.version(distribution)
         for package in third

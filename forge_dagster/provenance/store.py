@@ -42,6 +42,14 @@ class ArtifactStore:
         """Move CURRENT; the caller holds the lock of the key."""
         write_atomically(self.folder(key) / "CURRENT", f"{digest}\n".encode())
 
+    def unpoint(self, key: str) -> None:
+        """Remove CURRENT; the caller holds the lock of the key."""
+        (self.folder(key) / "CURRENT").unlink(missing_ok=True)
+
+    def current_below(self, key: str) -> list[str]:
+        """Keys right below `key` that have a current version, in sorted order."""
+        return sorted(path.parent.relative_to(self.root).as_posix() for path in self.folder(key).glob("*/CURRENT"))
+
     def record(self, key: str, digest: str, fingerprint: str | None = None) -> Record:
         """Record of one version: the one made under `fingerprint`, else the first by name.
 

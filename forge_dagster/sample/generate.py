@@ -3,12 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from forge_dagster.errors import UserError
+from forge_dagster.sample.dirt.company import Dirt, line, write_dirty
 from forge_dagster.sample.draw import Draw
-from forge_dagster.sample.library import write
+from forge_dagster.sample.library import Written, write
 from forge_dagster.sample.values import MOST_SUBJECTS, organisation
 from forge_dagster.sample.voice import Statement
 from forge_dagster.sample.wordings import fill, kinds
@@ -20,6 +22,8 @@ UNIT_DOCUMENTS = 300
 """Documents of a unit at least, where there are more than that."""
 DOCUMENTS_PER_SUBJECT, DOCUMENTS_PER_KIND = 25, 20
 """A smaller organisation knows fewer subjects and kinds, so that each fact is still told several times."""
+MOST_DIRT = 0.6
+"""Share of planted documents: beyond it there are too few good ones to tell every fact."""
 COMPANIES = ("Northmere Works", "Ashgrove Machines", "Lindqvist & Daughters", "Calder Valley Industries")
 
 
@@ -33,23 +37,34 @@ class SampleReport(FrozenModel):
     formats: dict[str, int]
 
 
-def generate(documents: int, seed: int, out: Path, progress: Callable[[int, int], None] | None = None) -> SampleReport:
+def generate(
+    documents: int, seed: int, out: Path, progress: Callable[[int, int], None] | None = None, *, dirt: float = 0.0
+) -> SampleReport:
     """Write out/documents/** and out/facts.jsonl; equal arguments give equal bytes.
+
+    With `dirt`, the share of planted documents, out/labels.jsonl says what is true of every document (path, kind,
+    spans of values with their offsets in the file's text, duplicate_of, superseded_by, language, boilerplate, item),
+    and out/benchmark.jsonl has the items that some documents hold.
 
     facts.jsonl has one object a line: id, subject, relation, question (a wording no document asks), answer,
     distractors (other subjects' answers to the same), seen (a prefix that a document continues with the answer),
     unseen (one whose wording no document uses), documents (paths under out/documents that state the fact).
-    Raises UserError if documents or seed are out of range or `out` is not an empty or new folder.
+    Raises UserError if documents, seed or dirt are out of range or `out` is not an empty or new folder.
     """
-    _check(documents, seed, out)
+    _check(documents, seed, dirt, out)
     folder = out / "documents"
     folder.mkdir(parents=True)
     formats: Counter[str] = Counter()
     facts = size = 0
-    with (out / "facts.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
+    with ExitStack() as files:
+        lines = files.enter_context(_lines(out / "facts.jsonl"))
+        labels = _Labels(out, files) if dirt else None
         for unit, count in units(documents, seed):
             told: dict[str, list[tuple[str, Statement]]] = {}
-            for written in write(unit, count, Draw(seed, "company").pick(COMPANIES)):
+            company = Draw(seed, "company").pick(COMPANIES)
+            for written in (
+                labels.written(unit, count, round(dirt * count), company) if labels else write(unit, count, company)
+            ):
                 path = folder / written.path
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(written.data)
@@ -63,6 +78,26 @@ def generate(documents: int, seed: int, out: Path, progress: Callable[[int, int]
                 lines.write(json.dumps(_record(seed, fact, told[fact.id]), ensure_ascii=False) + "\n")
                 facts += 1
     return SampleReport(documents=documents, facts=facts, bytes=size, formats=dict(sorted(formats.items())))
+
+
+def _lines(path: Path) -> TextIO:
+    return path.open("w", encoding="utf-8", newline="\n")
+
+
+class _Labels:
+    """labels.jsonl and benchmark.jsonl, written while the documents are."""
+
+    def __init__(self, out: Path, files: ExitStack) -> None:
+        self._labels = files.enter_context(_lines(out / "labels.jsonl"))
+        self._items = files.enter_context(_lines(out / "benchmark.jsonl"))
+
+    def written(self, unit: Unit, documents: int, dirty: int, company: str) -> Iterator[Written]:
+        """The documents of a unit, their labels noted."""
+        planted = Dirt(unit)
+        self._items.writelines(json.dumps(item) + "\n" for item in planted.items)
+        for document, label in write_dirty(unit, documents, dirty, company, planted):
+            self._labels.write(line(label))
+            yield document
 
 
 def units(documents: int, seed: int) -> Iterator[tuple[Unit, int]]:
@@ -94,7 +129,7 @@ def _record(seed: int, fact: Fact, told: list[tuple[str, Statement]]) -> dict[st
     }
 
 
-def _check(documents: int, seed: int, out: Path) -> None:
+def _check(documents: int, seed: int, dirt: float, out: Path) -> None:
     if not FEWEST_DOCUMENTS <= documents <= MOST_DOCUMENTS:
         raise UserError(
             f"documents = {documents}",
@@ -103,6 +138,10 @@ def _check(documents: int, seed: int, out: Path) -> None:
         )
     if not 0 <= seed < 2**31:
         raise UserError(f"seed = {seed}", rule="0 to 2,147,483,647", mend="choose a seed in that range")
+    if not 0 <= dirt <= MOST_DIRT:
+        raise UserError(
+            f"dirt = {dirt}", rule=f"0 to {MOST_DIRT}: the share of planted documents", mend="choose a share"
+        )
     if out.is_symlink() or out.exists():
         if not out.is_dir():
             raise UserError(f"{out} is not a folder", rule="the output is a folder", mend="name another --out")

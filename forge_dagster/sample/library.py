@@ -30,6 +30,8 @@ class Written:
     path: str
     data: bytes
     told: tuple[Statement, ...]
+    document: Document | None
+    """What it was rendered from; none where it was written as it is."""
 
 
 def write(unit: Unit, documents: int, company: str) -> Iterator[Written]:
@@ -81,4 +83,4 @@ def _written(
     unit: Unit, folder: str, name: str, format_: str, document: Document, told: tuple[Statement, ...]
 ) -> Written:
     path = f"unit-{unit.number:04d}/{folder}/{name}.{format_}"
-    return Written(path, RENDERERS[format_](document), told)
+    return Written(path, RENDERERS[format_](document), told, document)

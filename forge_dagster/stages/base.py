@@ -3,21 +3,25 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forge_dagster.provenance.canonical import canonical_json
 from forge_dagster.provenance.files import sha256_file
 from forge_dagster.stage import Finding, Report, Stage, StageContext
+from forge_dagster.tokens.mixture import CHECK_NAME, judge, realised, refuse_if_apart
 from forge_dagster.training.job import TrainingJob
 from forge_dagster.training.settings import WATCHING, Settings
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from forge_dagster.training.loop import Outcome
     from forge_dagster.training.router import LayerUse
     from forge_dagster.training.validation import Scored
 
+MIXTURE = "mixture.json"
 NEEDS = ("token_shards",)
 CHECK_NAMES = ("folder_is_complete", "weights_are_finite")
 EXPERTS_CHECK = "experts_are_alive"
@@ -27,11 +31,27 @@ LAST_ROWS = 20
 
 
 def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, context: StageContext) -> Report:
-    """Pre-train and write a Hugging Face folder with training.json; beside it log.jsonl, log.csv and plots.
+    """Pre-train from scratch; write a Hugging Face folder, training.json and mixture.json; beside it logs and plots.
 
     Resumes from context.work. Raises DataError, RecipeError, InterruptedRun, StorageError or OSError as the loop does.
     """
     from forge_dagster.model.build import build_model
+
+    def begin(vocab_size: int) -> "PreTrainedModel":
+        positions = config.settings.sequence_length
+        return build_model(config.shape, vocab_size=vocab_size, positions=positions, seed=config.seed)
+
+    return train(inputs, config, out, context, begin)
+
+
+def train(
+    inputs: Mapping[str, Path],
+    config: TrainingJob[Any],
+    out: Path,
+    context: StageContext,
+    begin: Callable[[int], "PreTrainedModel"],
+) -> Report:
+    """Pre-train what `begin`, given the size of the vocabulary, returns; write it as `run` says."""
     from forge_dagster.model.folder import write_model
     from forge_dagster.tokens.reader import open_documents
     from forge_dagster.training.cost import matmul_peak
@@ -40,35 +60,46 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     from forge_dagster.training.learner import Learner
     from forge_dagster.training.log import read
     from forge_dagster.training.loop import check_data
+    from forge_dagster.training.order import order_of
     from forge_dagster.training.precision import notice, thread_limit, threads
     from forge_dagster.training.router import RouterCounts
     from forge_dagster.training.validation import score_sources
-    from forge_dagster.training.work import Work, train
+    from forge_dagster.training.work import Work, work_out
 
     settings, how = config.settings, execution(parallel=True)
     documents = open_documents(inputs["token_shards"], "train")
     held_out = open_documents(inputs["token_shards"], "validation")
     check_data(documents, settings)
+    order = order_of(documents, settings, config.seed)
+    shares = realised(order, documents, settings.mixture, settings.steps * settings.rows)
+    refuse_if_apart(shares)
+    (out / MIXTURE).write_text(json.dumps(shares, indent=1, sort_keys=True), encoding="utf-8")
     context.progress(0, settings.steps, notice(how.dtype) or f"training in {how.dtype}")
     with thread_limit(how.threads):
-        model = build_model(
-            config.model, vocab_size=documents.vocab_size, positions=settings.sequence_length, seed=config.seed
-        )
+        model = begin(documents.vocab_size)
         work = Work(
-            job=config,
-            shards=inputs["token_shards"],
+            seed=config.seed,
+            shape=config.model,
+            settings=Settings(**config.settings.model_dump(include=set(Settings.model_fields))),
+            inputs=dict(inputs),
             folder=context.work,
-            identity=_identity(config, inputs["token_shards"]),
+            identity=_identity(config, inputs),
             execution=how,
             peak=matmul_peak(how, context.cache) * how.world_size,
         )
         if how.world_size == 1:
-            outcome = train(Learner(model, documents, settings, how), work, held_out, context)
+            outcome = work_out(Learner(model, documents, settings, how), work, held_out, context)
         else:
             outcome = launch(model, work, context)
     with thread_limit(threads()):
         routers = RouterCounts(model)
-        final = score_sources(model, held_out, most_tokens=settings.validation_tokens, dtype=how.dtype)
+        final = score_sources(
+            model,
+            held_out,
+            most_tokens=settings.validation_tokens,
+            dtype=how.dtype,
+            window=settings.sequence_length,
+        )
         uses = routers.take()
         routers.close()
     write_model(model, inputs["tokenizer"], out)
@@ -105,7 +136,10 @@ def check(content: Path) -> list[Finding]:
 
 
 def check_trained(content: Path) -> list[Finding]:
-    """Judge a pre-trained model: its folder, and that no expert sits idle. An idle one costs quality, not soundness."""
+    """Judge a pre-trained model: its folder, the shares its sources had, and that no expert sits idle.
+
+    An idle expert costs quality, not soundness.
+    """
     from forge_dagster.training.router import LayerUse
 
     layers = [LayerUse(**layer) for layer in json.loads((content / TRAINING).read_bytes())["routers"]]
@@ -113,6 +147,7 @@ def check_trained(content: Path) -> list[Finding]:
     experts = sum(len(layer.shares) for layer in layers)
     return [
         *check(content),
+        judge(json.loads((content / MIXTURE).read_bytes())),
         Finding(name=EXPERTS_CHECK, passed=not dead, observed={"experts": experts, "dead": dead}, blocking=False),
     ]
 
@@ -160,17 +195,22 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def _identity(config: TrainingJob[Settings], shards: Path) -> dict[str, str]:
+def _identity(config: TrainingJob[Any], inputs: Mapping[str, Path]) -> dict[str, str]:
     """Return what is trained on what, part by part, without what does not change the result."""
-    data = {path.name: sha256_file(path) for path in sorted(shards.iterdir())}
+    shards, weights = inputs["token_shards"], inputs.get("weights")
+    start = sha256_file(weights / "weights.json") if weights else config.shape.model_dump(mode="json")
     return {
         "seed": str(config.seed),
-        "model": _digest(config.model.model_dump(mode="json")),
+        "model": _digest(start),
         "settings": _digest(config.settings.model_dump(mode="json", exclude=set(WATCHING))),
-        "data": _digest(data),
+        "data": _digest({path.name: sha256_file(path) for path in sorted(shards.iterdir())}),
     }
 
 
 STAGE = Stage(
-    run=run, check=check_trained, check_names=(*CHECK_NAMES, EXPERTS_CHECK), computes_floats=True, parallel=True
+    run=run,
+    check=check_trained,
+    check_names=(*CHECK_NAMES, CHECK_NAME, EXPERTS_CHECK),
+    computes_floats=True,
+    parallel=True,
 )

@@ -11,6 +11,9 @@ CONTROL = (PAD, END_OF_TEXT, USER, ASSISTANT, END)
 
 PAD_ID, END_OF_TEXT_ID, USER_ID, ASSISTANT_ID, END_ID = range(len(CONTROL))
 
+CHAT_TEMPLATE_VERSION = 1
+"""Goes up with every change of the template; a model says in its tokenizer's report which one it learned."""
+
 # `generation` marks what the assistant says, so that a trainer can take its loss on these tokens alone.
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"

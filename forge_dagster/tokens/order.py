@@ -55,6 +55,15 @@ class Order:
             place, wanted = place + length, wanted - length
         return spans
 
+    def read(self, rows: int) -> np.ndarray:
+        """Tokens of each document in the first `rows` rows."""
+        epochs, rest = divmod(rows * self.sequence_length, self.tokens)
+        order, ends = self._epoch(epochs)
+        lengths = self.lengths[order]
+        tokens = self.lengths * epochs
+        tokens[order] += np.clip(rest - (ends - lengths), 0, lengths)
+        return tokens
+
     def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the documents in their order, and where each ends in the epoch's stream."""
         if epoch not in self._epochs:
@@ -74,6 +83,12 @@ def permutation(seed: int, epoch: int, count: int) -> np.ndarray:
         state = _mix(np.array([seed], dtype=np.uint64)) + np.uint64(epoch)
         keys = _mix(_mix(state) + np.arange(count, dtype=np.uint64))
     return np.argsort(keys, kind="stable")
+
+
+def permutation_start(seed: int) -> int:
+    """A number below 2**64 that depends on the seed alone."""
+    with np.errstate(over="ignore"):
+        return int(_mix(np.array([seed], dtype=np.uint64))[0])
 
 
 def _mix(value: np.ndarray) -> np.ndarray:

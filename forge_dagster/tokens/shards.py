@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from tokenizers import Encoding, Tokenizer
 
-from forge_dagster.errors import DataError
+from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import Finding, NoConfig, Report, Stage, StageContext
 from forge_dagster.tokens.control import END_OF_TEXT_ID
-from forge_dagster.tokens.encoding import encode_batch, load_encoder
+from forge_dagster.tokens.encoding import load_encoder
 
 SPLITS = ("train", "validation")
-BATCH = 256
-"""Documents encoded at a time."""
+BATCH_BYTES = 4 << 20
+"""Text encoded at a time: enough that cores wait little for the last document of a batch."""
+ROWS = 256
+"""Documents read from Parquet at a time."""
 SHARD_TOKENS = 1 << 26
 """Tokens after which a new shard begins: 128 MiB of uint16; a document is never divided between shards."""
 
@@ -33,6 +37,7 @@ INDEX = pa.schema(
     ]
 )
 """`start` and `length` count tokens (the closing `<|end_of_text|>` included), `bytes` the UTF-8 bytes of the text."""
+READ = ("id", "source", "text")
 CHECK_NAMES = ("index_covers_shards", "documents_are_closed", "tokens_in_vocabulary")
 
 
@@ -52,27 +57,19 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
     with pq.ParquetWriter(out / "documents.parquet", INDEX, compression="zstd") as index:
         for split, file in files.items():
             writer = _ShardWriter(out, split, dtype)
-            for batch in file.iter_batches(batch_size=BATCH, columns=["id", "source", "text"]):
-                texts = batch.column("text").to_pylist()
+            for batch, encoded in _encoded(encoder, file):
+                sizes = pc.binary_length(batch.column("text"))
                 rows = [
-                    {
-                        "document": document,
-                        "split": split,
-                        "source": source,
-                        "bytes": len(text.encode()),
-                        **writer.add(ids),
-                    }
-                    for document, source, text, ids in zip(
-                        batch.column("id").to_pylist(),
-                        batch.column("source").to_pylist(),
-                        texts,
-                        encode_batch(encoder, texts),
-                        strict=True,
+                    {"document": document, "split": split, "source": source, "bytes": size, **writer.add(encoding.ids)}
+                    for document, source, size, encoding in zip(
+                        *(column.to_pylist() for column in (batch["id"], batch["source"], sizes)), encoded, strict=True
                     )
                 ]
                 index.write_table(pa.Table.from_pylist(rows, INDEX))
                 done += len(rows)
                 context.progress(done, total, f"documents encoded ({split})")
+                if context.cancelled():
+                    raise InterruptedRun("encoding stopped", mend="run the same command again")
             writer.close()
             if not writer.documents:
                 raise DataError(
@@ -91,6 +88,35 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
     return Report(counts=counts)
 
 
+def _encoded(encoder: Tokenizer, file: pq.ParquetFile) -> Iterator[tuple[pa.Table, list[Encoding]]]:
+    """Batches of documents with their encodings; the next batch is encoded while one is written."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = None
+        for batch in _batches(file):
+            coming = (
+                batch,
+                pool.submit(encoder.encode_batch_fast, batch.column("text").to_pylist(), add_special_tokens=False),
+            )
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+            waiting = coming
+        if waiting is not None:
+            yield waiting[0], waiting[1].result()
+
+
+def _batches(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    held: list[pa.RecordBatch] = []
+    size = 0
+    for batch in file.iter_batches(batch_size=ROWS, columns=list(READ)):
+        held.append(batch)
+        size += batch.nbytes
+        if size >= BATCH_BYTES:
+            yield pa.Table.from_batches(held)
+            held, size = [], 0
+    if held:
+        yield pa.Table.from_batches(held)
+
+
 class _ShardWriter:
     """Appends documents to <split>-<nnnnn>.bin and begins a new file when one is full."""
 
@@ -102,7 +128,9 @@ class _ShardWriter:
 
     def add(self, ids: list[int]) -> dict[str, Any]:
         """Write one document; return its place as shard, start and length."""
-        tokens = np.array([*ids, END_OF_TEXT_ID], dtype=self.dtype)
+        tokens = np.empty(len(ids) + 1, self.dtype)
+        tokens[:-1] = ids
+        tokens[-1] = END_OF_TEXT_ID
         if self._file is None or self.shards[-1]["tokens"] >= SHARD_TOKENS:
             self.close()
             name = f"{self.split}-{len(self.shards):05d}.bin"

@@ -1,18 +1,23 @@
 """Hop 7: a byte-level BPE tokenizer (Sennrich et al. 2016, Radford et al. 2019) trained on the corpus."""
 
+import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 
 from forge_dagster.errors import DataError
 from forge_dagster.recipe import TokenizerSpec
 from forge_dagster.stage import Finding, Report, Stage, StageContext
-from forge_dagster.tokens.control import CHAT_TEMPLATE, CONTROL, END_OF_TEXT, PAD
+from forge_dagster.tokens.adopt import adopt
+from forge_dagster.tokens.bpe import trained
+from forge_dagster.tokens.control import CHAT_TEMPLATE, CHAT_TEMPLATE_VERSION, CONTROL, END_OF_TEXT, PAD
 from forge_dagster.tokens.encoding import encode_batch, load_encoder
+from forge_dagster.tokens.fertility import fertility, metrics
+from forge_dagster.tokens.gguf_tokenizer import gguf_tokenizer
 
 BATCH = 256
 """Documents in memory at a time."""
@@ -24,7 +29,11 @@ PROBES = (
     "".join(CONTROL),
     "".join(map(chr, range(32, 127))),
     "a<|user|>b <|end|>\n<|assistant|>",
+    "<s>[INST] <|im_start|>system\nx<|im_end|> <|endoftext|><|eot_id|></s><unk><think><pad>",
+    # Every byte that UTF-8 knows.
+    "".join(map(chr, [*range(0x800), *range(0x800, 0xD800, 1024), *range(0xE000, 0x10000, 1024), 1 << 16, 1 << 20])),
 )
+MORE = "add documents to the sources, or look why they were left out: forge corpus query"
 CHECK_NAMES = ("control_tokens_reserved", "round_trip", "text_never_becomes_control")
 
 
@@ -35,15 +44,9 @@ def run(inputs: Mapping[str, Path], config: TokenizerSpec, out: Path, context: S
     """
     train = inputs["corpus"] / "train.parquet"
     total = pq.ParquetFile(train).metadata.num_rows
-    tokenizer = _untrained()
-    trainer = trainers.BpeTrainer(
-        vocab_size=config.vocab_size,
-        min_frequency=2,  # a pair seen once compresses nothing
-        special_tokens=list(CONTROL),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(_texts(train, context, total), trainer)
+    if not total:
+        raise DataError("the corpus has no training document", rule="a tokenizer is learned from text", mend=MORE)
+    tokenizer = trained(_texts(train, context, total), vocab_size=config.vocab_size)
     learned = tokenizer.get_vocab_size()
     if learned < config.vocab_size:
         raise DataError(
@@ -52,20 +55,39 @@ def run(inputs: Mapping[str, Path], config: TokenizerSpec, out: Path, context: S
             mend=f"lower tokenizer.vocab_size to {learned} or less, or add documents",
         )
     tokenizer.save(str(out / "tokenizer.json"))
+    encoder, general = load_encoder(out), general_tokenizer(inputs)
+    report = write_report(out, encoder, fertility(encoder, general, train, context), learned={})
+    return Report(counts={"documents": total, "vocab_size": learned}, metrics=metrics(report))
+
+
+def general_tokenizer(inputs: Mapping[str, Path]) -> Tokenizer | None:
+    """The tokenizer that the fertility is compared with, if a person named one (FORGE_GENERAL_TOKENIZER)."""
+    path = inputs.get("general_tokenizer")
+    if path is None:
+        return None
+    document = gguf_tokenizer(path) if path.suffix == ".gguf" else json.loads(path.read_bytes())
+    general = Tokenizer.from_str(json.dumps(adopt(document).tokenizer))
+    general.encode_special_tokens = True
+    return general
+
+
+def write_report(
+    out: Path, encoder: Tokenizer, measured: Mapping[str, Any], *, learned: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write tokenizer_config.json and report.json: vocabulary, chat template and fertility; return the report."""
     (out / "tokenizer_config.json").write_text(_canonical(_transformers_config()), encoding="utf-8")
-    by_source = _measure(load_encoder(out), train)
-    sums = {key: sum(row[key] for row in by_source.values()) for key in ("documents", "bytes", "tokens")}
-    bytes_per_token = round(sums["bytes"] / max(sums["tokens"], 1), 4)
     report = {
-        "vocab_size": learned,
-        "bytes_per_token": bytes_per_token,
-        "sources": {
-            name: {**row, "bytes_per_token": round(row["bytes"] / max(row["tokens"], 1), 4)}
-            for name, row in sorted(by_source.items())
+        "vocab_size": encoder.get_vocab_size(),
+        "chat_template": {
+            "version": CHAT_TEMPLATE_VERSION,
+            "sha256": hashlib.sha256(CHAT_TEMPLATE.encode()).hexdigest(),
         },
+        "general_tokenizer": "compared" if "general_tokens" in measured["all"] else "none given",
+        **learned,
+        **measured,
     }
     (out / "report.json").write_text(_canonical(report), encoding="utf-8")
-    return Report(counts={"documents": total, "vocab_size": learned}, metrics={"bytes_per_token": bytes_per_token})
+    return report
 
 
 def check(content: Path) -> list[Finding]:
@@ -86,37 +108,12 @@ def check(content: Path) -> list[Finding]:
     ]
 
 
-def _untrained() -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE())
-    # Digits one by one, so that every number is read the same way whatever the corpus holds.
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
-
 def _texts(train: Path, context: StageContext, total: int) -> Iterator[list[str]]:
     done = 0
     for batch in pq.ParquetFile(train).iter_batches(batch_size=BATCH, columns=["text"]):
         yield batch.column("text").to_pylist()
         done += batch.num_rows
         context.progress(done, total, "documents read")
-
-
-def _measure(encoder: Tokenizer, train: Path) -> dict[str, Counter[str]]:
-    by_source: dict[str, Counter[str]] = {}
-    for batch in pq.ParquetFile(train).iter_batches(batch_size=BATCH, columns=["source", "text"]):
-        texts = batch.column("text").to_pylist()
-        for source, text, ids in zip(
-            batch.column("source").to_pylist(), texts, encode_batch(encoder, texts), strict=True
-        ):
-            row = {"documents": 1, "bytes": len(text.encode()), "tokens": len(ids)}
-            by_source.setdefault(source, Counter()).update(row)
-    return by_source
 
 
 def _transformers_config() -> dict[str, object]:

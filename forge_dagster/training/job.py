@@ -14,5 +14,11 @@ class TrainingJob(FrozenModel, Generic[Settings]):
     """Identity of one training stage of one recipe."""
 
     seed: int = Field(ge=0)
-    model: ModelSpec
+    model: ModelSpec | None = Field(description="the shape of a model made from scratch; none if from open weights")
     settings: Settings
+
+    @property
+    def shape(self) -> ModelSpec:
+        """The shape of a model made from scratch."""
+        assert self.model is not None, "a recipe that begins with base has a model"
+        return self.model

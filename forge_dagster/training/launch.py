@@ -137,7 +137,7 @@ def _take_up(model: "PreTrainedModel", work: "Work") -> "Outcome":
     from forge_dagster.training.guard import Guard
     from forge_dagster.training.loop import Outcome
 
-    settings = work.job.settings
+    settings = work.settings
     trained = checkpoint.load(work.folder / TRAINED, settings.steps)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from forge_dagster.errors import DataError, InterruptedRun, RecipeError
 from forge_dagster.stage import StageContext
-from forge_dagster.tokens.order import Order
 from forge_dagster.tokens.reader import Documents
 from forge_dagster.training import checkpoint
 from forge_dagster.training.guard import Guard
 from forge_dagster.training.learner import Learner
+from forge_dagster.training.order import order_of
 from forge_dagster.training.recorder import Recorder, Taken
 from forge_dagster.training.schedule import warmup_stable_decay
 from forge_dagster.training.settings import Settings
@@ -57,7 +57,7 @@ def pretrain(
     """
     settings, documents = learner.settings, learner.documents
     check_data(documents, settings)
-    order = Order(seed, documents.lengths, settings.sequence_length, settings.rows)
+    order = order_of(documents, settings, seed)
     folder = checkpoints or context.work / "checkpoints"
     if learner.is_main:
         checkpoint.preflight(folder, learner.state_bytes)

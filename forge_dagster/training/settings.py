@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from forge_dagster.stage import FrozenModel
+from forge_dagster.tokens.mixture import Mixture
 
 WATCHING = frozenset({"checkpoint_every_steps", "validate_every_steps"})
 """Settings that do not change the result."""
@@ -25,6 +26,9 @@ class Settings(FrozenModel):
     router_lr: float = Field(gt=0, description="peak learning rate of routers; without effect in a dense model")
     muon_momentum: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0, description="decoupled, of hidden matrices")
+    mixture: Mixture | None = Field(
+        default=None, description="share and epochs of each source; without it all documents are read alike"
+    )
     clip_norm: float = Field(gt=0, description="gradients of a larger norm are scaled down to it")
     spike_sigmas: float = Field(
         gt=0, description="a step whose loss or gradient norm lies this many deviations above the last 128 is skipped"

@@ -39,24 +39,41 @@ def bits_per_byte(
     batch_tokens: int = BATCH_TOKENS,
     most_tokens: int | None = None,
     dtype: Dtype | None = None,
+    source: str | None = None,
+    window: int | None = None,
 ) -> float:
     """Return the sum of -log2 p over all validation tokens, divided by the UTF-8 bytes of their text.
 
-    `most_tokens` stops before the document that would pass it. Raises DataError if the first document alone does.
+    Documents are read whole, from `<|end_of_text|>` to `<|end_of_text|>`, in windows of `window` tokens (the model's
+    max_position_embeddings if not given) that do not see each other. `most_tokens` stops before the document that
+    would pass it, `source` reads one source alone. Raises DataError if the first document alone does, or if there is
+    none.
     """
     documents = open_documents(shards, "validation")
+    if source is not None:
+        documents = documents.only(documents.of_source(source))
+    if not len(documents.lengths):
+        raise DataError(
+            f"source {source} has no validation document",
+            rule="what a model forgets is measured on documents it was not trained on",
+            mend="add documents to the source",
+        )
     count = _documents_within(documents, most_tokens)
     chosen = documents.only(np.arange(count))
-    return score(model, chosen, batch_tokens=batch_tokens, dtype=dtype or effective_dtype()).bits_per_byte
+    how = dtype or effective_dtype()
+    return score(model, chosen, batch_tokens=batch_tokens, dtype=how, window=window).bits_per_byte
 
 
-def score_sources(model: PreTrainedModel, documents: Documents, *, most_tokens: int, dtype: Dtype) -> dict[str, Scored]:
+def score_sources(
+    model: PreTrainedModel, documents: Documents, *, most_tokens: int, dtype: Dtype, window: int
+) -> dict[str, Scored]:
     """Score each source's first documents, up to an equal part of `most_tokens` each and at least one document."""
     scores = {}
     for name in documents.sources:
         numbers = documents.of_source(name)
         fits = int((documents.lengths[numbers].cumsum() <= most_tokens // len(documents.sources)).sum())
-        scores[name] = score(model, documents.only(numbers[: max(fits, 1)]), batch_tokens=BATCH_TOKENS, dtype=dtype)
+        chosen = documents.only(numbers[: max(fits, 1)])
+        scores[name] = score(model, chosen, batch_tokens=BATCH_TOKENS, dtype=dtype, window=window)
     return scores
 
 
@@ -66,12 +83,15 @@ def together(scores: Iterable[Scored]) -> Scored:
     return Scored(sum(nats), sum(sizes))
 
 
-def score(model: PreTrainedModel, documents: Documents, *, batch_tokens: int, dtype: Dtype) -> Scored:
+def score(
+    model: PreTrainedModel, documents: Documents, *, batch_tokens: int, dtype: Dtype, window: int | None = None
+) -> Scored:
     """Score documents, read whole from `<|end_of_text|>` to `<|end_of_text|>`.
 
-    They are cut into windows of the model's max_position_embeddings that do not see each other.
+    They are cut into windows of `window` tokens (the model's max_position_embeddings if not given) that do not see
+    each other.
     """
-    length, device = model.config.max_position_embeddings, model.device
+    length, device = window or model.config.max_position_embeddings, model.device
     was_training = model.training
     model.eval()
     nats = 0.0

@@ -17,16 +17,18 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from transformers import PreTrainedModel
 
 from forge_dagster.environment import close
 from forge_dagster.errors import ForgeError, RecipeError
 from forge_dagster.model.build import build_model
+from forge_dagster.model.start import starting_model
 from forge_dagster.stage import LocalContext
 from forge_dagster.tokens.reader import open_documents
 from forge_dagster.training import checkpoint
 from forge_dagster.training.launch import ERRORS, LAUNCHER, PROGRESS, STOP, TRAINED
 from forge_dagster.training.precision import thread_limit
-from forge_dagster.training.work import Work, train
+from forge_dagster.training.work import Work, work_out
 from forge_dagster.training.zero import ZeroLearner
 
 
@@ -63,18 +65,22 @@ def run(work: Work) -> None:
     own.mkdir(exist_ok=True)
     context = WorkerContext(own, own, own, shared=work.folder)
     signal.signal(signal.SIGTERM, context.cancel)
-    settings, documents = work.job.settings, open_documents(work.shards, "train")
+    shards = work.inputs["token_shards"]
+    settings, documents = work.settings, open_documents(shards, "train")
     with _together(work, rank, world), thread_limit(work.execution.threads):
-        model = build_model(
-            work.job.model, vocab_size=documents.vocab_size, positions=settings.sequence_length, seed=work.job.seed
-        )
-        learner = ZeroLearner(model, documents, settings, work.execution)
-        outcome = train(learner, work, open_documents(work.shards, "validation"), context)
+        learner = ZeroLearner(_begin(work, documents.vocab_size), documents, settings, work.execution)
+        outcome = work_out(learner, work, open_documents(shards, "validation"), context)
         tensors = {"model": learner.tensors()["model"]}
         if learner.is_main:
             state = {"guard": outcome.guard.state(), "operations": outcome.operations}
             checkpoint.save(work.folder / TRAINED, outcome.steps, tensors, state, keep=())
         learner.agree()
+
+
+def _begin(work: Work, vocab_size: int) -> PreTrainedModel:
+    if work.shape is None:
+        return starting_model(work.inputs["weights"], work.inputs["tokenizer"])
+    return build_model(work.shape, vocab_size=vocab_size, positions=work.settings.sequence_length, seed=work.seed)
 
 
 @contextmanager

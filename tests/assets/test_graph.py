@@ -10,6 +10,7 @@ from assets.asset import dagster_assets
 from assets.dvc import dvc_yaml
 from assets.graph import all_hops
 from forge_dagster.declared import load_declared
+from forge_dagster.errors import WeightsError
 from forge_dagster.home import PROJECT
 
 
@@ -37,6 +38,37 @@ def test_a_recipe_file_adds_its_chain(folders: Path):
     assert keys() - before == {"mine/base_checkpoint", "mine/sft_checkpoint", "mine/scorecard", "mine/release"}
 
 
+def test_a_recipe_from_open_weights_adds_them_and_its_tokenizer(folders: Path):
+    before = keys()
+    recipe = yaml.safe_load((PROJECT / "benchmarks" / "continued.yaml").read_text())
+    for name in ("domain", "general"):
+        source = yaml.safe_load((folders / "sources" / "sample.yaml").read_text()) | {"name": name, "facts": None}
+        (folders / "sources" / f"{name}.yaml").write_text(yaml.safe_dump(source))
+    recipe["weights"]["location"] = "model.gguf"
+    (folders / "recipes" / "smollm2-domain.yaml").write_text(yaml.safe_dump(recipe))
+    tokens = "smollm2-135m-instruct-plus-500-domain"
+    assert {key for key in keys() - before if "_documents" not in key} == {
+        "external/smollm2-135m-instruct", f"tokenizer/{tokens}", f"token_shards/{tokens}",
+        "smollm2-domain/continued_checkpoint", "smollm2-domain/scorecard", "smollm2-domain/release",
+    }  # fmt: skip
+    declared = load_declared()
+    by_key = {hop.key: hop for hop in all_hops(declared)}
+    external = by_key["external/smollm2-135m-instruct"].external(declared)
+    assert external["weights"].path == folders / "recipes" / "model.gguf"
+    assert by_key["smollm2-domain/continued_checkpoint"].inputs["weights"] == "external/smollm2-135m-instruct"
+    with pytest.raises(WeightsError, match=r"model\.gguf does not exist"):
+        external["weights"].measure()
+    assert "recipes/external.yaml" not in dvc_yaml(all_hops(declared))
+
+
+def test_a_general_tokenizer_becomes_an_input(folders: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FORGE_GENERAL_TOKENIZER", str(folders / "other.json"))
+    (folders / "other.json").write_text("{}")
+    declared = load_declared()
+    hop = next(hop for hop in all_hops(declared) if hop.key == "tokenizer/bpe-2048")
+    assert hop.order(declared).external["general_tokenizer"].path == folders / "other.json"
+
+
 def test_a_source_file_adds_its_partition(folders: Path):
     before = keys()
     source = yaml.safe_load((folders / "sources" / "sample.yaml").read_text())
@@ -45,6 +77,20 @@ def test_a_source_file_adds_its_partition(folders: Path):
     assert keys() - before == {"raw_documents/handbooks", "clean_documents/handbooks"}
     raw = dagster_assets(all_hops(load_declared()))[0]
     assert raw.partitions_def == dg.StaticPartitionsDefinition(["handbooks", "sample"])
+
+
+def test_a_source_in_shards_has_a_partition_a_shard(folders: Path):
+    path = folders / "sources" / "sample.yaml"
+    path.write_text(path.read_text() + "shards: 3\n")
+    hops = all_hops(load_declared())
+    names = ["sample-1of3", "sample-2of3", "sample-3of3"]
+    assert [hop.partition for hop in hops if hop.asset == "raw_documents"] == names
+    split = next(hop for hop in hops if hop.asset == "document_split")
+    assert list(split.inputs) == [f"clean_documents/{name}" for name in names]
+    assert dagster_assets(hops)[0].partitions_def == dg.StaticPartitionsDefinition(names)
+    stage = yaml.safe_load(dvc_yaml(hops))["stages"]["raw_documents--sample-2of3"]
+    assert stage["cmd"] == "forge run --select raw_documents/sample-2of3"
+    assert stage["deps"] == ["sources/sample.yaml"]
 
 
 def test_inputs_come_before_their_users():

@@ -97,3 +97,11 @@ def test_help_teaches(forge, command: str):
     code, out, _ = forge(command, "--help")
     assert code == 0
     assert len(out) > 200
+
+
+def test_a_sample_with_too_much_dirt(forge, tmp_path: Path):
+    code, _, err = forge("sample", "--out", str(tmp_path / "company"), "--documents", "40", "--dirt", "0.9")
+    assert code == 2
+    assert "dirt = 0.9" in err
+    assert "Mend:" in err
+    assert not (tmp_path / "company").exists()

@@ -120,3 +120,9 @@ def prose_fixture() -> Callable[..., str]:
 def clean_config_fixture() -> clean.CleanConfig:
     """Cleaning at its defaults."""
     return CLEAN
+
+
+@pytest.fixture(name="snapshot_of")
+def snapshot_of_fixture() -> Callable[[Path], snapshot.SnapshotConfig]:
+    """Configuration that reads a folder."""
+    return snapshot_of

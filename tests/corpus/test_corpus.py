@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forge_dagster.corpus import corpus
-from forge_dagster.corpus.decontaminate import Forbidden, forbid_benchmark, forbid_items
+from forge_dagster.corpus.decontaminate import Forbidden, forbid_benchmark, forbid_items, grams
 from forge_dagster.corpus.signature import sign
 from forge_dagster.corpus.words import words
 from forge_dagster.errors import DataError, InterruptedRun
@@ -96,11 +98,36 @@ def test_signatures_point_at_every_document_that_holds_an_item(prose: Callable):
         for seed in range(20)
     ]
     clean = [prose(seed) for seed in range(200, 300)]
-    suspects = forbidden.suspects([sign(text).shingles for text in dirty + clean])
+    suspects = forbidden.suspects(pa.array([sign(text).shingles for text in dirty + clean]))
     assert all(suspects[: len(dirty)])
     assert sum(suspects[len(dirty) :]) < 5, "few others are looked at"
     long = " ".join(f"w{number}" for number in range(9000))
-    assert forbidden.suspects([sign(long).shingles, sign("").shingles]) == [True, False]
+    assert forbidden.suspects(pa.array([sign(long).shingles, sign("").shingles])).tolist() == [True, False]
+    assert not Forbidden().suspects(pa.array([sign(dirty[0]).shingles])).any(), "nothing is forbidden"
+
+
+WORDS = st.lists(st.sampled_from(["pump", "valve", "lamp", "office"]), max_size=30).map(" ".join)
+
+
+@given(st.lists(WORDS, max_size=6), st.lists(WORDS, max_size=12))
+def test_no_document_with_an_item_is_passed_over(items: list[str], texts: list[str]):
+    forbidden = Forbidden()
+    for number, item in enumerate(items):
+        forbidden.add(item, f"task-{number}")
+    suspects = forbidden.suspects(pa.array([sign(text).shingles for text in texts], pa.binary())).tolist()
+    for text, suspect in zip(texts, suspects, strict=True):
+        found = words(text)
+        expected = {
+            size: {" ".join(found[at : at + size]) for at in range(len(found) - size + 1)} for size in range(8, 14)
+        }
+        held = any(
+            gram in expected[min(13, len(words(item)))]
+            for item in items
+            if len(words(item)) >= 8
+            for gram in grams(words(item), min(13, len(words(item))))
+        )
+        assert (forbidden.found_in(text) is not None) == held
+        assert suspect or not held
 
 
 def test_items_of_evals_leave_the_training_text(hop: Callable, inputs: dict[str, Path], tmp_path: Path, rows: Callable):

@@ -4,10 +4,16 @@
 
 import base64
 import random
+from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from forge_dagster.corpus import boilerplate
 from forge_dagster.corpus.boilerplate import furniture_of, line_keys
 from forge_dagster.corpus.clean import PARSED
 from forge_dagster.corpus.curate import curate
@@ -81,9 +87,7 @@ def test_what_internal_documents_look_like_is_kept(text: str):
     assert curate("", text, "plain", Cleaning()).disposition == "kept"
 
 
-def batch_of(texts: list[str]):
-    import pyarrow as pa
-
+def batch_of(texts: list[str]) -> pa.RecordBatch:
     rows = [{"key": str(number), **line_keys(text)._asdict()} for number, text in enumerate(texts)]
     return pa.Table.from_pylist(rows, PARSED).to_batches()[0]
 
@@ -99,10 +103,28 @@ def test_lines_that_repeat_are_left_out_and_headings_stay(prose: Callable):
     assert "Confidential" not in text
     assert "Home >" not in text
     batch = batch_of([texts[7], "A document of its own.\n"])
-    found = furniture.found(batch.column("anywhere").to_pylist(), batch.column("at_edge").to_pylist())
+    found = furniture.found(batch.column("anywhere"), batch.column("at_edge"))
     assert found[0]
     assert not found[1], "a document without such lines is told without its text"
     assert furniture.left_out("A document of its own.\n") == ("A document of its own.\n", 0)
+
+
+@given(st.lists(st.lists(st.integers(0, 30), unique=True, max_size=20), min_size=12, max_size=60), st.integers(1, 30))
+def test_furniture_is_every_line_that_enough_documents_have(documents: list[list[int]], buckets: int):
+    rows = [{"anywhere": np.sort(np.array(keys, "<u8")).tobytes(), "at_edge": b""} for keys in documents]
+    batches = [pa.RecordBatch.from_pylist(part, PARSED) for part in (rows[:7], rows[7:])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boilerplate, "BUCKETS", buckets)
+        found = furniture_of(batches)
+    counts = Counter(key for keys in documents for key in keys)
+    least = max(5, boilerplate.SHARE * len(documents))
+    assert found.anywhere.tolist() == sorted(key for key, times in counts.items() if times >= least)
+    assert not len(found.at_edge)
+    hits = found.found(batches[1].column("anywhere"), batches[1].column("at_edge"))
+    for keys, hit in zip(documents[7:], hits, strict=True):
+        assert np.frombuffer(hit[: 8 * (len(hit) // 8)], "<u8").tolist() == sorted(
+            set(keys) & set(found.anywhere.tolist())
+        )
 
 
 def test_in_a_small_source_nothing_counts_as_furniture(prose: Callable):
@@ -111,3 +133,30 @@ def test_in_a_small_source_nothing_counts_as_furniture(prose: Callable):
     )
     assert not len(furniture.anywhere)
     assert not len(furniture.at_edge)
+
+
+def test_a_letterhead_that_opens_a_document_goes_and_a_title_stays(prose: Callable):
+    head = "Works and Daughters | Internal document | Page {} of 12"
+    texts = [f"{head.format(n)}\n\nReport\n\n{prose(n)}\n" for n in range(20)]
+    furniture = furniture_of([batch_of(texts)])
+    assert furniture.left_out(texts[7])[0].strip().startswith(prose(7)[:20])
+    alone = [f"{head.format(n)}\n" for n in range(20)]
+    assert furniture_of([batch_of(alone)]).left_out(alone[7]) == (alone[7], 0), "it has nothing else to say"
+    titled = [f"Incident report\n\n{prose(n)}\n" for n in range(20)]
+    assert furniture_of([batch_of(titled)]).left_out(titled[7])[0].startswith("Incident report")
+
+
+def test_a_checklist_repeats_itself_for_a_good_reason():
+    lines = "\n".join(f"- north hall, position {n}: valve {n * 7} checked, no findings" for n in range(30))
+    assert broken_rule(measure(lines)) is None
+
+
+def test_a_table_of_numbers_under_words_is_no_dump():
+    rows = "\n".join(f"| Pump {n} | {n}12 | {n}7 | {n}44 |" for n in range(20))
+    assert broken_rule(measure(f"| Name | Bar | Litres | Hours |\n| --- | --- | --- | --- |\n{rows}")) is None
+
+
+def test_words_that_no_mouth_can_say_are_no_text():
+    draw = random.Random(3)
+    words = " ".join("".join(draw.choices("bcdfghjklmnpqrstvwxz", k=6)) for _ in range(60))
+    assert broken_rule(measure(words)) == "gibberish"

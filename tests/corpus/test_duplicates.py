@@ -3,27 +3,37 @@
 import hashlib
 import random
 from collections.abc import Callable
+from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forge_dagster.corpus import duplicates
+from forge_dagster.corpus import signature
 from forge_dagster.corpus.duplicates import clusters
-from forge_dagster.corpus.signature import BANDS, MOST_SHINGLES, Hashes, jaccard, shingles, sign
+from forge_dagster.corpus.signature import BANDS, MOST_SHINGLES, Numbers, Shingles, jaccard, jaccards, shingles, sign
 
 
-def groups(texts: list[str], threshold: float) -> set[frozenset[str]]:
+def packed(texts: list[str]) -> Shingles:
+    each = [shingles(text) for text in texts]
+    return Shingles(np.concatenate(each), np.cumsum([0, *map(len, each)]))
+
+
+def groups(texts: list[str], threshold: float, compared: list[int] | None = None) -> set[frozenset[str]]:
+    """Clusters of texts; `compared` gets the number of pairs of each call."""
     digests = np.array([hashlib.sha256(text.encode()).hexdigest() for text in texts], dtype="S64")
-    signed = [sign(text) for text in texts]
-    bands = np.frombuffer(b"".join(each.bands for each in signed), dtype="<u8").reshape(-1, BANDS)
+    bands = np.frombuffer(b"".join(sign(text).bands for text in texts), dtype="<u8").reshape(-1, BANDS)
+    flat = packed(texts) if texts else Shingles(np.empty(0, dtype=np.uint32), np.zeros(1, dtype=np.int64))
 
-    def shingles_of(index: int) -> Hashes:
-        return np.frombuffer(signed[index].shingles, dtype="<u4")
+    def alike(first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
+        if compared is not None:
+            compared.append(len(first))
+        return jaccards(flat, first, second) >= threshold
 
     found: dict[int, set[str]] = {}
-    for text, label in zip(texts, clusters(digests, bands, shingles_of, threshold=threshold), strict=True):
+    for text, label in zip(texts, clusters(digests, bands, alike).tolist(), strict=True):
         found.setdefault(label, set()).add(text)
     return {frozenset(group) for group in found.values()}
 
@@ -82,20 +92,29 @@ def test_a_chain_of_versions_is_one_cluster(prose: Callable):
     assert len(groups(versions, 0.8)) == 1
 
 
-def test_many_near_copies_are_found_without_comparing_all(prose: Callable, monkeypatch: pytest.MonkeyPatch):
-    compared = 0
-    count = duplicates.jaccard
+def test_many_near_copies_are_found_without_comparing_all(prose: Callable):
+    first, second = prose(1, 30), prose(2, 30)
+    texts = [f"{base} Copy {number}." for number in range(200) for base in (first, second)]
+    compared: list[int] = []
+    found = groups([*texts, prose(3, 30)], 0.8, compared)
+    assert sorted(map(len, found)) == [1, 200, 200]
+    assert sum(compared) < 10_000, "of 79,800 pairs"
 
-    def counted(first: Hashes, second: Hashes) -> float:
-        nonlocal compared
-        compared += 1
-        return count(first, second)
 
-    monkeypatch.setattr(duplicates, "jaccard", counted)
-    base = prose(1, 30)
-    texts = [f"{base} Copy {number}." for number in range(200)]
-    assert len(groups(texts, 0.8)) == 1
-    assert compared < 2000
+@pytest.mark.parametrize("at_once", [1, 100, 1 << 22])
+def test_all_pairs_at_once_are_as_alike_as_each_by_itself(
+    at_once: int, prose: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(signature, "COMPARED_AT_ONCE", at_once)
+    long = [f"w{number}" for number in range(9000)]
+    texts = ["", "a b", prose(1), prose(1)[40:], prose(2, 4), " ".join(long), " ".join(long[300:]), prose(3) + prose(1)]
+    first, second = np.array(list(combinations(range(len(texts)), 2))).T
+    found = jaccards(packed(texts), first, second)
+    assert found.tolist() == [
+        jaccard(shingles(texts[a]), shingles(texts[b])) for a, b in zip(first, second, strict=True)
+    ]
+    assert found[-3] == pytest.approx(len(long[300:]) / len(long), abs=0.03)
+    assert len(jaccards(packed(texts), first[:0], second[:0])) == 0
 
 
 WORD = st.sampled_from(("alpha", "beta", "gamma", "delta", "epsilon"))
@@ -117,3 +136,24 @@ def test_clusters_do_not_depend_on_order_and_equal_texts_share_one(
             for text in group:
                 nearest = max(jaccard(shingles(text), shingles(other)) for other in group - {text})
                 assert nearest >= threshold, "everything in a cluster is near something else in it"
+
+
+@settings(max_examples=40)
+@given(TEXTS, st.sampled_from([0.3, 0.6, 0.9]))
+def test_clusters_are_what_comparing_all_pairs_that_share_a_band_gives(texts: list[str], threshold: float):
+    signed = {text: (np.frombuffer(sign(text).bands, "<u8"), shingles(text)) for text in texts}
+    expected = {text: {text} for text in texts}
+    for (first, (bands, hashes)), (second, (others, their)) in combinations(signed.items(), 2):
+        if (bands == others).any() and jaccard(hashes, their) >= threshold:
+            both = expected[first] | expected[second]
+            expected.update(dict.fromkeys(both, both))
+    assert groups(texts, threshold) == {frozenset(group) for group in expected.values()}
+
+
+def test_progress_is_told_step_by_step_to_its_end(prose: Callable):
+    told: list[tuple[int, int]] = []
+    digests = np.array(["a" * 64, "b" * 64], dtype="S64")
+    bands = np.zeros((2, BANDS), dtype=np.uint64)
+    clusters(digests, bands, lambda first, _: np.ones(len(first), dtype=bool), progress=lambda *at: told.append(at))
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert all(done <= total for done, total in told)

@@ -62,14 +62,14 @@ def test_no_answer_is_on_both_sides(made: Path, rows: Callable):
 
 
 def test_a_question_with_two_answers_is_none(context: LocalContext):
-    found = collect(documents("Q: Who leads it?\nA: Ines\n", "Q: Who leads it?\nA: Karel\n", asked(2)), context)
+    found = collect(documents("Q: Who leads it?\nA: Ines\n", "Q: Who leads it?\nA: Karel\n", asked(2)), 3, context)
     assert [pair.question for pair in found] == ["Where is pump 0?", "Where is pump 1?"]
 
 
 def test_the_letterhead_is_no_knowledge(context: LocalContext):
     english = "This is the text of the page, and it is in the language of the house.\n"
     texts = [f"Company: Northmere\nDocument: {n}\nColour {n}: red\n\n{english}" for n in range(12)]
-    found = collect(documents(*texts), context)
+    found = collect(documents(*texts), len(texts), context)
     assert {pair.question.split(" of ")[0] for pair in found} == {f"What is the colour {n}" for n in range(12)}
 
 
@@ -88,7 +88,7 @@ def test_the_order_of_documents_changes_nothing(context: LocalContext):
     texts = documents(asked(9), asked(9, start=5), "Q: Who leads it?\nA: Ines\n")
     shuffled = texts[:]
     random.Random(3).shuffle(shuffled)
-    assert collect(shuffled, context) == collect(texts, context)
+    assert collect(shuffled, len(shuffled), context) == collect(texts, len(texts), context)
 
 
 @given(st.sets(st.text(min_size=1, max_size=5), min_size=2, max_size=40), st.integers(0, 9))

@@ -128,6 +128,15 @@ def test_limits_hold_inside_the_process(worker: Worker):
     assert 60 <= int(limits["Max cpu time"][0]) < 90
 
 
+def test_the_process_is_cut_off_from_the_network(worker: Worker):
+    worker.ask(*GOOD)
+    assert worker._process is not None
+    if os.readlink(f"/proc/{worker._process.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+        pytest.skip("this kernel lets no process leave the network")
+    with open(f"/proc/{worker._process.pid}/net/dev") as file:
+        assert [line.split(":")[0].strip() for line in file.readlines()[2:]] == ["lo"]
+
+
 def test_a_pool_parses_in_parallel_and_leaves_no_process():
     with Parsers(2) as parsers:
         futures = [parsers.submit(*parsing(f"text {number}".encode(), "a.txt")) for number in range(40)]

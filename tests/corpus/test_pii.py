@@ -26,7 +26,17 @@ VALUES = {
         "811218-9876",  # Sweden
     ],
     "COORDINATES": ["53.55112, 9.99368"],
-    "PHONE": ["+49 40 1234567", "(212) 555-0147", "0044 20 7946 0958"],
+    "PHONE": [
+        "+49 40 1234567",
+        "(212) 555-0147",
+        "0044 20 7946 0958",
+        "020 7946 0958",
+        "01632 960123",
+        "01 99 00 12 34",
+        "06.39.98.12.34",
+        "0171 3920012",
+        "031-390 06 12",
+    ],
 }
 ANNOUNCED = {
     "NHS number: 943 476 5919": ("NATIONAL_ID", "943 476 5919"),
@@ -36,6 +46,14 @@ ANNOUNCED = {
     "date of birth 14 March 1971": ("DATE_OF_BIRTH", "14 March 1971"),
     "geboren am 03.11.1968": ("DATE_OF_BIRTH", "03.11.1968"),
     "Tel. 040 / 123 45 67": ("PHONE", "040 / 123 45 67"),
+    "Le code BIC est OVMMITB0XXX": ("BIC", "OVMMITB0XXX"),
+    "The passport number is X00091807": ("PASSPORT", "X00091807"),
+    "Het paspoort met nummer 000620898": ("PASSPORT", "000620898"),
+    "Madame Lefort, née le 21 juillet 1961": ("DATE_OF_BIRTH", "21 juillet 1961"),
+    "geb. am: 23. August 2001": ("DATE_OF_BIRTH", "23. August 2001"),
+    "option routers 10.5.5.1": ("IP_ADDRESS", "10.5.5.1"),
+    "http://10.1.2.3:8080/status": ("IP_ADDRESS", "10.1.2.3"),
+    "**NHS number:** 999 454 4500": ("NATIONAL_ID", "999 454 4500"),
 }
 OTHERS = [
     "Section 3.2.1.4 says how version 1.2.3.4 differs from 10.1.2.3-1.",
@@ -47,6 +65,8 @@ OTHERS = [
     "Serial 4111 1111 1111 1112 and GB82 WEST 1234 5698 7654 33 have a wrong check digit.",
     "decorator @property, package foo@1.2.3, image icon@2x.png",
     "array[3] = {1, 2, 3, 5, 8, 13, 21, 34, 55, 89}",
+    "The barcode reads 4071045880801, the drawing is 012-34-567.",
+    "The rate was swift. DOCUMENT and SCHEDULE were filed in the passport office, room 12.",
 ]
 
 
@@ -62,6 +82,19 @@ def test_a_value_is_replaced_and_nothing_else(kind: str, value: str, frame: str)
 def test_what_is_announced_is_replaced_and_the_announcement_stays(text: str, found: tuple[str, str]):
     kind, value = found
     assert redact(f"He said: {text}, then left.")[0] == f"He said: {text.replace(value, f'[{kind}]')}, then left."
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "Name | BSN | Born on\n--- | --- | ---\nA B | 999996939 | 01-05-1948\n",
+        "| Name | BSN | Born on |\n| --- | :---: | --- |\n| A B | 999996939 | 01-05-1948 |\n",
+    ],
+)
+def test_the_head_of_a_column_announces_what_the_column_holds(table: str):
+    assert redact(table)[0] == table.replace("999996939", "[NATIONAL_ID]").replace("01-05-1948", "[DATE_OF_BIRTH]")
+    after = f"{table}\nOrder 999996939 of 01-05-1948 | done"
+    assert redact(after)[0].endswith("Order 999996939 of 01-05-1948 | done"), "the table has ended"
 
 
 @pytest.mark.parametrize("text", OTHERS)

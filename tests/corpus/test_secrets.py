@@ -49,7 +49,23 @@ ASSIGNED = [
     "Das Passwort lautet {}",
     "Authorization: Bearer {}",
     "postgresql://app:{}@db.example.org/app",
+    "The password for the staging database is {}",
+    "machine db.example.org login app password {}",
+    "CREATE USER app IDENTIFIED BY '{}';",
+    "curl -u app:{} https://db.example.org/",
+    "requirepass {}",
+    "Use {} as the API key until Monday.",
+    "I rotated the token; the new one is {}",
+    "The credentials are app / {}",
+    '<add key="SmtpPassword" value="{}" />',
 ]
+WEAK = {
+    'password="foobar"': "foobar",
+    "wep_key1=0102030405": "0102030405",
+    "\twpa-psk madhotspot": "madhotspot",
+    "secret = testing123": "testing123",
+    "The password for the server is vaquobra1992, do not write it down": "vaquobra1992",
+}
 HARMLESS = [
     "The password must have twelve characters and is changed every year.",
     "password: <your password>",
@@ -60,6 +76,13 @@ HARMLESS = [
     "A token is a word or a part of one; see section token-shards.",
     "commit 4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f70 fixes it",
     "-----BEGIN PUBLIC KEY-----\nMFwwDQYJKoZIhvcNAQEBBQAD\n-----END PUBLIC KEY-----",
+    "Password policy",
+    "Password required pam_cracklib.so",
+    "The key getSecretAccessKeyCandidates2 names a function of the token store.",
+    "token: sha256:4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f70",
+    "Reisepass: C01X04 is read at the desk",
+    "password_hash = argon2.hash(password)",
+    "secret_name: orders-database",
 ]
 
 
@@ -82,3 +105,18 @@ def test_a_password_is_told_by_what_announces_it(frame: str):
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_is_no_secret_stays(text: str):
     assert redact(text) == (text, [])
+
+
+@pytest.mark.parametrize(("text", "value"), WEAK.items())
+def test_a_weak_password_is_one_where_a_password_stands(text: str, value: str):
+    assert redact(text)[0] == text.replace(value, "[SECRET]")
+
+
+def test_a_static_key_is_replaced_whole():
+    body = f"{letters(32, HEX)}\n{letters(32, HEX)}"
+    text = f"-----BEGIN OpenVPN Static key V1-----\n{body}\n-----END OpenVPN Static key V1-----"
+    assert redact(f"<tls-auth>\n{text}\n</tls-auth>")[0] == "<tls-auth>\n[SECRET]\n</tls-auth>"
+
+
+def test_places_hold_where_small_letters_are_longer_than_capitals():
+    assert redact("İİİ\npassword: gT7vQ2pLx9Wz4")[0] == "İİİ\npassword: [SECRET]"

@@ -63,7 +63,7 @@ def test_a_folder_without_a_file_is_refused(content: str, tmp_path: Path, contex
     out.mkdir()
     if content == "links":
         (folder / "link").symlink_to("nowhere")
-    with pytest.raises(SourceError, match=r"no readable file .*\nRule: a source has documents\nMend: "):
+    with pytest.raises(SourceError, match=r"no readable file .*\nRule: a source has documents, in .*\nMend: "):
         snapshot.run({}, reading(folder), out, context)
 
 

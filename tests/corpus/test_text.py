@@ -58,3 +58,19 @@ def test_normal_form_is_reached_at_once_and_is_clean(text: str):
     assert not INVISIBLE.search(clean)
     assert "\n\n\n" not in clean
     assert not clean or clean.endswith("\n")
+
+
+@pytest.mark.parametrize("text", ["Größe – „täglich“ Ý", "Â sign, Ã too", "na\u00efve \u2026", "“said”", "\u00a0"])
+def test_what_was_encoded_twice_is_decoded_twice_and_nothing_else_is(text: str):
+    assert decode(text.encode()) == text
+    for wrong in ("latin-1", "cp1252"):
+        try:
+            twice = text.encode().decode(wrong).encode()
+        except UnicodeDecodeError:
+            continue
+        assert decode(twice) == text
+
+
+def test_a_few_strays_do_not_change_the_encoding():
+    assert decode("Größe, Prüfung".encode() + "ü".encode("cp1252")) == "Größe, Prüfungü"
+    assert decode("Größe".encode("cp1252"), "cp1252") == "Größe"

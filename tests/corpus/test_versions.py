@@ -14,6 +14,7 @@ from forge_dagster.corpus.versions import newer_first, superseded, version_of
         ("guide 1.10.2.txt", ("guide *.txt", (1, 10, 2))),
         ("plan.Version 3.docx", ("plan.*.docx", (3,))),
         ("minutes-2024-03-14.txt", None),
+        ("manual-0018-1.3.md", ("manual-0018-*.md", (1, 3))),
         ("chapter-07.html", None),
         ("driver.md", None),
         ("v/readme", None),

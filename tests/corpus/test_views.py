@@ -57,7 +57,7 @@ def test_there_are_no_views_of_nothing():
         open_views({})
 
 
-def test_the_way_of_a_kept_document(connection, raw: Path, folder: Path):
+def test_the_way_of_a_kept_document(connection, contents: dict[str, Path]):
     document = find(connection, "notes/page.html")
     assert find(connection, document["id"][:10]) == find(connection, "page.html") == document
     way = journey(connection, document)
@@ -66,19 +66,19 @@ def test_the_way_of_a_kept_document(connection, raw: Path, folder: Path):
     )
     assert way["clean"]["language"] == "en"
     assert way["split"]["alike"] == ["notes/page.html"]
-    assert text_before(raw, document).startswith("# Page")
+    assert text_before(contents, document).startswith("# Page")
     assert "menu" not in text_after(connection, document)
 
 
-def test_the_way_ends_where_the_document_left(connection, raw: Path):
+def test_the_way_ends_where_the_document_left(connection, contents: dict[str, Path]):
     short = journey(connection, find(connection, "short.txt"))
     assert list(short) == ["raw", "clean"]
     assert short["clean"]["reason"] == "too-short"
     assert list(journey(connection, find(connection, "link.txt"))) == ["raw"]
     near = journey(connection, find(connection, "sub/near-3.md"))["split"]
     assert near["alike"] == ["notes/note-03.txt", "notes/sub/copy-3.txt", "notes/sub/near-3.md"]
-    assert text_before(raw, {"source": "notes", "path": "really-a.txt"}) == "not-what-it-says:plain"
-    assert text_before(raw, {"source": "notes", "path": "picture.png"}) == ""
+    assert text_before(contents, {"source": "notes", "path": "really-a.txt"}) == "not-what-it-says:plain"
+    assert text_before(contents, {"source": "notes", "path": "picture.png"}) == ""
 
 
 @pytest.mark.parametrize("name", ["nothing", "", "0", "%"])

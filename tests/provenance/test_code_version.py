@@ -49,6 +49,18 @@ def test_a_change_outside_the_closure_does_not(package):
     assert code_version("stage_x") == before
 
 
+def test_a_file_that_bears_a_module_s_name_is_part_of_it(package):
+    folder, clear = package
+    versions = []
+    for template in ("<p>1</p>", "<p>2</p>"):
+        (folder / "helper_x.html").write_text(template)
+        clear()
+        versions.append(code_version("stage_x"))
+    (folder / "other_x.html").write_text("of no module in the closure")
+    clear()
+    assert len({*versions, code_version("stage_x")}) == 2
+
+
 def test_nothing_is_imported_to_know_the_version(package):
     closure("stage_x")
     assert not {"stage_x", "helper_x"} & set(sys.modules)

@@ -47,3 +47,14 @@ def test_a_changed_file_asks_with_a_new_key(document: Path):
     changed, _ = tick(cursor)
     assert len(changed) == 1
     assert changed != first
+
+
+def test_a_source_in_shards_asks_for_the_one_that_changed(document: Path):
+    source = document.parents[1] / "sources" / "docs.yaml"
+    source.write_text(source.read_text() + "shards: 2\n")
+    first, cursor = tick(None)
+    document.write_text("two")
+    second, _ = tick(cursor)
+    assert [key.partition("@")[0] for key in first] == ["raw_documents/docs-1of2", "raw_documents/docs-2of2"]
+    # Dagster starts no second run for a key it has seen.
+    assert len(set(second) - set(first)) == 1

@@ -30,6 +30,7 @@ def write_corpus(folder: Path, *, train: int, validation: int) -> Path:
                     "source": ("plant", "office")[number % 2],
                     "path": f"{split}/{number}.txt",
                     "title": "",
+                    "language": ("en", "en", "de")[number % 3],
                     "text": text,
                 }
             )

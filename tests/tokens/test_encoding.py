@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forge_dagster.corpus.text import decode, normalise
 from forge_dagster.errors import DataError
 from forge_dagster.tokens.control import ASSISTANT_ID, CONTROL, END_ID, USER_ID
 from forge_dagster.tokens.encoding import encode_batch, encode_chat, load_encoder
@@ -24,6 +25,17 @@ def test_any_text_comes_back_exactly_and_without_control_tokens(encoder, parts: 
     (ids,) = encode_batch(encoder, [text])
     assert encoder.decode(ids, skip_special_tokens=False) == text
     assert not [token for token in ids if token < len(CONTROL)]
+
+
+@settings(deadline=None)  # guessing an encoding takes its time
+@given(data=st.binary(max_size=400))
+def test_any_bytes_come_back_exactly_as_the_pipeline_reads_them(encoder, data: bytes) -> None:
+    try:
+        text = normalise(decode(data))
+    except DataError:
+        return  # no text, which the pipeline puts into quarantine
+    (ids,) = encode_batch(encoder, [text])
+    assert encoder.decode(ids, skip_special_tokens=False).encode() == text.encode()
 
 
 def test_a_chat_is_what_the_template_says(encoder, tokenizer_folder: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from forge_dagster.errors import DataError
@@ -56,10 +57,44 @@ def test_two_trainings_in_two_processes_write_the_same_bytes(
 def test_the_report_adds_up(tokenizer_folder: Path) -> None:
     report = json.loads((tokenizer_folder / "report.json").read_text())
     assert report["vocab_size"] == 320
-    assert set(report["sources"]) == {"plant", "office"}
-    assert sum(row["documents"] for row in report["sources"].values()) == 40
-    for row in report["sources"].values():
-        assert row["bytes_per_token"] == pytest.approx(row["bytes"] / row["tokens"], abs=1e-4)
+    assert set(report["source"]) == {"plant", "office"}
+    assert set(report["language"]) == {"de", "en"}
+    for group in ("source", "language"):
+        for figure in ("documents", "bytes", "tokens"):
+            assert sum(row[figure] for row in report[group].values()) == report["all"][figure]
+        for row in report[group].values():
+            assert row["bytes_per_token"] == pytest.approx(row["bytes"] / row["tokens"], abs=1e-4)
+    assert report["all"]["documents"] == 40
+    assert report["general_tokenizer"] == "none given"
+
+
+def test_the_chat_template_has_a_version(tokenizer_folder: Path) -> None:
+    """A changed template needs a new version: models learned the old one."""
+    versions = {1: "b1b2550762fa0acb5ec728619232df501fea3ac2718ba0098c504405fda687bd"}
+    told = json.loads((tokenizer_folder / "report.json").read_text())["chat_template"]
+    assert versions[told["version"]] == told["sha256"]
+
+
+def test_fertility_is_compared_with_a_general_tokenizer(corpus: Path, tokenizer_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    inputs = {"corpus": corpus, "general_tokenizer": tokenizer_folder / "tokenizer.json"}
+    spec = TokenizerSpec(kind="byte-bpe", vocab_size=300)
+    told = tokenizer.run(inputs, spec, tmp_path / "out", local_context(tmp_path / "c"))
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["general_tokenizer"] == "compared"
+    before = json.loads((tokenizer_folder / "report.json").read_text())
+    for group, name in (("source", "plant"), ("language", "de")):
+        assert report[group][name]["general_bytes_per_token"] == before[group][name]["bytes_per_token"]
+        assert report[group][name]["bytes_per_token"] < report[group][name]["general_bytes_per_token"]
+    assert told.metrics["general_bytes_per_token"] == before["all"]["bytes_per_token"]
+
+
+def test_a_corpus_without_documents_is_refused(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    pq.write_table(pq.read_table(corpus / "train.parquet").slice(0, 0), tmp_path / "corpus" / "train.parquet")
+    spec = TokenizerSpec(kind="byte-bpe", vocab_size=320)
+    with pytest.raises(DataError, match="no training document"):
+        tokenizer.run({"corpus": tmp_path / "corpus"}, spec, tmp_path, local_context(tmp_path / "c"))
 
 
 def test_a_vocabulary_that_the_text_cannot_fill_is_refused(corpus: Path, tmp_path: Path) -> None:

@@ -1,29 +1,39 @@
 """Packed rows: what one document says cannot reach another, in any architecture."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from forge_dagster.model.build import build_model
+from forge_dagster.model.scan import ARCHITECTURES
 from forge_dagster.recipe import MOE, ModelSpec
 from forge_dagster.tokens.order import Order, Span
 from forge_dagster.tokens.reader import open_documents
 from forge_dagster.training.batches import IGNORED, Batch, pack
 
+SCRATCH = get_args(ModelSpec.model_fields["architecture"].annotation)
+
 
 def _model(architecture: str) -> PreTrainedModel:
     # In a mixture every expert is chosen, so that no near tie of the router hides behind the tolerance.
     experts = {"experts": 2, "experts_per_token": 2} if architecture in MOE else {}
-    spec = ModelSpec.model_validate(
-        {
-            "architecture": architecture, "hidden_size": 32, "intermediate_size": 48, "layers": 2, "heads": 2,
-            "kv_heads": 1, "head_dim": 16, "tie_embeddings": False, "rope_theta": 10_000.0, **experts,
-        }
-    )  # fmt: skip
-    model = build_model(spec, vocab_size=300, positions=32, seed=1).eval()
+    shape = {
+        "hidden_size": 32, "intermediate_size": 48, "layers": 2, "heads": 2, "kv_heads": 1, "head_dim": 16,
+        "tie_embeddings": False, "rope_theta": 10_000.0, **experts,
+    }  # fmt: skip
+    if architecture in SCRATCH:
+        spec = ModelSpec.model_validate({"architecture": architecture, **shape})
+        model = build_model(spec, vocab_size=300, positions=32, seed=1).eval()
+    else:  # known from open weights alone
+        config = AutoConfig.for_model(
+            architecture, vocab_size=300, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+            num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=32,
+        )  # fmt: skip
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="sdpa").eval()
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -37,7 +47,7 @@ def _logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-@pytest.mark.parametrize("architecture", ["qwen3", "mistral", "mixtral", "qwen3_moe"])
+@pytest.mark.parametrize("architecture", sorted({*ARCHITECTURES, *SCRATCH}))
 def test_attention_never_crosses_documents(architecture: str, attention: str, shards_folder: Path) -> None:
     documents, model = open_documents(shards_folder, "train"), _model(architecture)
     model.set_attn_implementation(attention)

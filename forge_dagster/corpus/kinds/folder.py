@@ -8,6 +8,7 @@ from pathlib import Path
 
 from forge_dagster.corpus.entry import LARGEST, Entry, Known, kept, listing_digest, nothing_known, printable, unchanged
 from forge_dagster.errors import SourceError
+from forge_dagster.source import WHOLE, Shard
 from forge_dagster.stage import FrozenModel
 
 # A link put in a file's place is not followed; a FIFO put there does not hang us.
@@ -90,15 +91,16 @@ def _bytes(descriptor: int, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def entries(location: str, settings: Settings, known: Known = nothing_known) -> Iterator[Entry]:
-    """Every entry below the folder, sorted by path. Raises SourceError if the folder is missing."""
+def entries(location: str, settings: Settings, known: Known = nothing_known, shard: Shard = WHOLE) -> Iterator[Entry]:
+    """The shard's entries below the folder, sorted by path. Raises SourceError if the folder is missing."""
     folder = Path(location)
     if not folder.is_dir():
         raise SourceError(
             f"{folder}: no such folder", rule="a source is an existing folder", mend="correct `location` in its file"
         )
     for name, found in walk(folder):
-        yield read(name, found, known)
+        if shard.has(printable(name)):
+            yield read(name, found, known)
 
 
 def watermark(location: str, settings: Settings) -> str:

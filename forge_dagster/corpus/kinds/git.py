@@ -9,6 +9,7 @@ from pydantic import Field
 
 from forge_dagster.corpus.entry import LARGEST, Entry, Known, kept, nothing_known, printable, unchanged
 from forge_dagster.errors import SourceError
+from forge_dagster.source import WHOLE, Shard
 from forge_dagster.stage import FrozenModel
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ class Settings(FrozenModel):
     include: tuple[str, ...] = Field(default=("*",), description="shell patterns over the whole path")
 
 
-def entries(location: str, settings: Settings, known: Known = nothing_known) -> Iterator[Entry]:
-    """Every entry of the tree, sorted by path. Raises SourceError if there is no such repository or revision."""
+def entries(location: str, settings: Settings, known: Known = nothing_known, shard: Shard = WHOLE) -> Iterator[Entry]:
+    """The shard's entries of the tree, by path. Raises SourceError if there is no such repository or revision."""
     with _opened(location) as repository:
         commit = _commit(repository, location, settings.revision)
         listing = sorted(repository.object_store.iter_tree_contents(commit.tree), key=lambda item: item.path)
         for item in listing:
             path = item.path.decode("utf-8", "surrogateescape")
+            if not shard.has(printable(path)):
+                continue
             if any(fnmatch(path, pattern) for pattern in settings.include):
                 yield _entry(repository, printable(path), item.mode, item.sha, commit.commit_time, known)
             else:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from forge_dagster.corpus.entry import LARGEST, Entry, Known, kept, listing_digest, nothing_known, unchanged
 from forge_dagster.errors import SourceError
+from forge_dagster.source import WHOLE, Shard
 from forge_dagster.stage import FrozenModel
 
 
@@ -18,10 +19,12 @@ class Settings(FrozenModel):
     anonymous: bool = False
 
 
-def entries(location: str, settings: Settings, known: Known = nothing_known) -> Iterator[Entry]:
-    """Every object under the prefix, sorted by key. Raises SourceError if the store or bucket cannot be listed."""
+def entries(location: str, settings: Settings, known: Known = nothing_known, shard: Shard = WHOLE) -> Iterator[Entry]:
+    """The shard's objects under the prefix, by key. Raises SourceError if the store or bucket cannot be listed."""
     store, listing = _listed(location, settings)
     for name, key, found in listing:
+        if not shard.has(name):
+            continue
         if found["size"] > LARGEST:
             yield Entry(name, "quarantined", "too-large")
             continue

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from forge_dagster.corpus.entry import Entry, Known, digest, kept, nothing_known
 from forge_dagster.errors import SourceError
+from forge_dagster.source import WHOLE, Shard
 from forge_dagster.stage import FrozenModel
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class Settings(FrozenModel):
     extension: str = Field(default="md", pattern="^[a-z0-9]+$", description="format of the text column")
 
 
-def entries(location: str, settings: Settings, known: Known = nothing_known) -> Iterator[Entry]:
-    """A document a row, in the order of ids. Raises SourceError if the database or the query fails."""
+def entries(location: str, settings: Settings, known: Known = nothing_known, shard: Shard = WHOLE) -> Iterator[Entry]:
+    """A document a row of the shard, in the order of ids. Raises SourceError if the database or the query fails."""
     import duckdb
 
     try:
@@ -42,9 +43,11 @@ def entries(location: str, settings: Settings, known: Known = nothing_known) -> 
             previous = None
             while batch := rows.fetchmany(AT_ONCE):
                 for values in batch:
-                    entry = _entry(dict(zip(names, values, strict=True)), settings, previous)
-                    previous = entry.path
-                    yield entry
+                    row = dict(zip(names, values, strict=True))
+                    path = f"{row[settings.id]}.{settings.extension if settings.text else 'json'}"
+                    if shard.has(path):
+                        yield _entry(path, row, settings, is_repeated=path == previous)
+                    previous = path
     except duckdb.Error as error:
         raise SourceError(
             f"{location}: {str(error).splitlines()[0]}",
@@ -63,10 +66,8 @@ def _select(query: str) -> str:
     return statements[0].query.rstrip().rstrip(";")
 
 
-def _entry(row: dict[str, Any], settings: Settings, previous: str | None) -> Entry:
-    extension = settings.extension if settings.text else "json"
-    path = f"{row[settings.id]}.{extension}"
-    if path == previous:
+def _entry(path: str, row: dict[str, Any], settings: Settings, *, is_repeated: bool) -> Entry:
+    if is_repeated:
         return Entry(path, "quarantined", "id-not-unique")
     if settings.text is None:
         return kept(path, json.dumps(row, default=str, ensure_ascii=False, sort_keys=True).encode())

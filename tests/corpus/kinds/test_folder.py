@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -175,3 +175,11 @@ def test_the_tree_digest_sees_content_names_and_kinds_but_not_times(tmp_path: Pa
 def test_a_missing_folder_is_an_error_with_its_mend(tmp_path: Path):
     with pytest.raises(SourceError, match=r"no such folder\n.*Rule: .*\nMend: correct `location`"):
         tree_digest(tmp_path / "none")
+
+
+def test_shards_are_the_whole(tmp_path: Path, adds_up: Callable[..., None]):
+    for name in ("a.txt", "b/c.txt", "b/d.txt", "caf\udce9"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "link").symlink_to("nowhere")
+    adds_up(walk.entries, str(tmp_path), Settings())

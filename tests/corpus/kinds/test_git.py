@@ -1,6 +1,7 @@
 """A repository's tree at a revision: files by path, nothing checked out, what is no file said."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,7 @@ def test_what_is_not_there_is_named(repository: Path, tmp_path: Path):
         read(tmp_path / "nowhere")
     with pytest.raises(SourceError, match="revision 'v9' is not there"):
         read(repository, revision="v9")
+
+
+def test_shards_are_the_whole(repository: Path, adds_up: Callable[..., None]):
+    adds_up(git.entries, str(repository), git.Settings(include=("*.py", "link")))

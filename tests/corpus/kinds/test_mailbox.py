@@ -1,6 +1,8 @@
 """Messages of an mbox, a Maildir and a folder of .eml files."""
 
 import mailbox
+import os
+from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -60,3 +62,18 @@ def test_the_watermark_moves_with_the_mailbox(tmp_path: Path):
 def test_no_mailbox_is_named(tmp_path: Path):
     with pytest.raises(SourceError, match="no such mailbox"):
         list(entries(str(tmp_path / "none"), Settings()))
+
+
+@pytest.mark.parametrize("kind", [mailbox.mbox, mailbox.Maildir])
+def test_shards_are_the_whole(kind: type[mailbox.Mailbox], tmp_path: Path, adds_up: Callable[..., None]):
+    box = kind(tmp_path / "team")
+    for number in range(6):
+        box.add(message(number))
+    box.close()
+    adds_up(entries, str(tmp_path / "team"), Settings())
+
+
+def test_an_mbox_whose_name_is_no_utf8_is_read(tmp_path: Path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mbox"))
+    path.write_bytes(b"From a\n\nx\n")
+    assert [entry.path for entry in entries(str(path), Settings())] == ["caf\\xe9.mbox!/000001.eml"]

@@ -1,6 +1,6 @@
 """Objects under a prefix, from a real S3-protocol server on loopback."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -59,3 +59,7 @@ def test_a_bucket_that_is_not_there_is_named(bucket: Any, endpoint: str):
 def test_a_location_without_a_bucket_is_refused():
     with pytest.raises(SourceError, match="s3://BUCKET/PREFIX"):
         list(entries("/documents", Settings()))
+
+
+def test_shards_are_the_whole(bucket: Any, endpoint: str, adds_up: Callable[..., None]):
+    adds_up(entries, "s3://documents", Settings(endpoint_url=endpoint))

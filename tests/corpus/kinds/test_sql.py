@@ -1,7 +1,7 @@
 """Rows of a query, from a SQLite file and from a real PostgreSQL server."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -90,3 +90,8 @@ def test_what_is_not_there_is_named(tmp_path: Path, sqlite_file: str):
         list(entries(str(tmp_path / "none.db"), AS_TEXT))
     with pytest.raises(SourceError, match="nowhere"):
         list(entries(sqlite_file, Settings(query="SELECT * FROM nowhere", id="id")))
+
+
+def test_shards_are_the_whole(location: str, adds_up: Callable[..., None]):
+    twice = "SELECT id, body FROM articles UNION ALL SELECT id, body FROM articles"
+    adds_up(entries, location, Settings(query=twice, id="id", text="body"))

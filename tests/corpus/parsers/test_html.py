@@ -68,3 +68,9 @@ def test_a_page_without_text_gives_none(empty: str):
 def test_a_page_nested_beyond_reason_is_refused():
     with pytest.raises(DataError, match="nested deeper"):
         parse(b"<div>" * (DEEPEST + 50) + b"x")
+
+
+def test_numbered_lists_keep_their_numbers():
+    page = b"<ol start=3><li>Lift<ul><li>left</li></ul></li><li><p>Turn</p></li></ol><ul><li>Oil</li></ul>"
+    lines = [line.strip() for line in parse(page).text.split("\n") if line.strip()]
+    assert lines == ["3. Lift", "- left", "4. Turn", "- Oil"]

@@ -66,3 +66,19 @@ def test_lines_that_pages_repeat_at_their_edges_are_left_out():
     assert without_furniture(pages) == [f"chapter text {word}\nHandbook" for word in "abcdef"]
     assert without_furniture(pages[:3]) == pages[:3]
     assert without_furniture(["same"] * 5) == [""] * 5
+
+
+def test_running_heads_that_change_with_the_section_are_left_out():
+    pages = [
+        f"CHAPTER {n // 3}. PUMPS {n}.{n} CARE OF PART {word}\nWash {word} well.\n{n}"
+        for n, word in enumerate("abcdef")
+    ]
+    assert without_furniture(pages) == [f"Wash {word} well." for word in "abcdef"]
+
+
+def test_heads_that_only_neighbours_share_are_left_out():
+    heads = ["The Root", "The Root", "Var", "Var", "Home", "Home", "Boot", "Boot", "Opt", "Opt", "Srv", "Srv"]
+    pages = [f"{head}\n{n}\nText number {chr(97 + n)} stays.\nAs it is {chr(98 + n)}." for n, head in enumerate(heads)]
+    assert [page.split("\n")[0] for page in without_furniture(pages)] == [
+        f"Text number {chr(97 + n)} stays." for n in range(12)
+    ]

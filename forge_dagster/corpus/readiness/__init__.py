@@ -1,0 +1,1 @@
+"""The readiness report: what the documents are, what they support, and what to mend first."""
