@@ -32,7 +32,7 @@ class ZeroLearner(Learner):
     def prepare(self) -> None:
         import deepspeed
 
-        _refuse_other_version()
+        refuse_other_version()
         deepspeed.ops.__compatible_ops__[COMPILED_AT_RUN_TIME] = False
         self.stage, self.world, rank = self.execution.zero_stage, dist.get_world_size(), dist.get_rank()
         self.is_main = rank == 0
@@ -151,7 +151,8 @@ class ZeroLearner(Learner):
         return at(int(step))
 
 
-def _refuse_other_version() -> None:
+def refuse_other_version() -> None:
+    """Raise RecipeError on a DeepSpeed whose partitions nobody looked at."""
     version = importlib.metadata.version("deepspeed")
     if version != DEEPSPEED:
         raise RecipeError(
