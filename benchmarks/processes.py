@@ -9,7 +9,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def tokens_per_second(data: Path, stage: int, steps: int) -> float:
     return shared.BATCH_TOKENS / statistics.median(spent[2:])
 
 
-def main(options: Sequence[str] = ()) -> None:
+def main(*options: str) -> None:
     """Print speed and efficiency of every stage."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks processes", description=__doc__)
     parser.add_argument("--steps", type=int, default=10)
