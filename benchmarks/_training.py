@@ -32,7 +32,14 @@ SHAPES = {
 
 def spec(size: str) -> ModelSpec:
     """The model of recipes/tiny-dense.yaml at about so many parameters."""
-    return load_recipe(RECIPE).model.model_copy(update=SHAPES[size])
+    return shape().model_copy(update=SHAPES[size])
+
+
+def shape() -> ModelSpec:
+    """The model of recipes/tiny-dense.yaml."""
+    found = load_recipe(RECIPE).model
+    assert found is not None, "tiny-dense is made from scratch"
+    return found
 
 
 def settings(**changes: Any) -> Settings:

@@ -42,7 +42,7 @@ def bare(shards: Path, work: Path) -> None:
     settings = shared.settings(**given["stages"][0]["settings"], validate_every_steps=STEPS)
     with thread_limit(threads()):
         model = build_model(
-            shared.load_recipe(shared.RECIPE).model,
+            shared.shape(),
             vocab_size=documents.vocab_size,
             positions=settings.sequence_length,
             seed=given["seed"],
