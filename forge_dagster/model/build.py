@@ -12,9 +12,6 @@ from forge_dagster.tokens.control import END_ID, END_OF_TEXT_ID, PAD_ID
 ROUTER_AUX_LOSS = 0.01
 """Weight of the load-balancing loss (Fedus et al. 2021, Switch Transformer, section 2.2)."""
 
-EXPERTS_ON_CPU = "eager"
-"""One product an expert: a fifth faster than grouped_mm on CPU, which autocast leaves in float32."""
-
 ZERO_AT_START = ("o_proj.weight", "down_proj.weight", "experts.down_proj", "lm_head.weight")
 
 
@@ -64,9 +61,7 @@ def build_model(spec: ModelSpec, *, vocab_size: int, positions: int, seed: int) 
     is the identity (Zhang et al. 2019, Fixup; Yang et al. 2022, section D.2).
     """
     config = configure(spec, vocab_size=vocab_size, positions=positions)
-    model = AutoModelForCausalLM.from_config(
-        config, dtype=torch.float32, attn_implementation="sdpa", experts_implementation=EXPERTS_ON_CPU
-    )
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():  # tied weights appear once

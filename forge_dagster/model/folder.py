@@ -6,7 +6,6 @@ from pathlib import Path
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging
 
-from forge_dagster.model.build import EXPERTS_ON_CPU
 from forge_dagster.tokens.encoding import TOKENIZER_FILES
 from forge_dagster.training.checkpoint import disk_errors
 
@@ -35,6 +34,5 @@ def load_model(folder: Path) -> PreTrainedModel:
         folder,
         dtype=torch.float32,
         attn_implementation="sdpa",
-        experts_implementation=EXPERTS_ON_CPU,
         local_files_only=True,
     ).eval()

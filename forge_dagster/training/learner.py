@@ -32,8 +32,6 @@ class Learner:
     def __init__(self, model: PreTrainedModel, documents: Documents, settings: Settings, execution: Execution) -> None:
         self.model, self.documents, self.settings, self.execution = model, documents, settings, execution
         torch.nn.Module.to(model, execution.device)
-        if execution.device == "cuda" and hasattr(model.config, "router_aux_loss_coef"):
-            model.set_experts_implementation("grouped_mm")
         if execution.device == "cpu" and settings.sequence_length <= SHORT:
             model.set_attn_implementation("eager")
         if execution.recompute:
