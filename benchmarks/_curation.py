@@ -1,7 +1,9 @@
 """One run from a folder to its corpus, each hop in a process of its own, with its seconds and its peak memory."""
 
 import multiprocessing
+import multiprocessing.connection
 import os
+import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,10 +25,12 @@ SAMPLED = 0.05  # seconds between two looks at the memory
 
 @dataclass(frozen=True)
 class Hop:
-    """What one hop took: seconds, and MiB of its processes together at their peak."""
+    """What one hop took: seconds of the clock, and MiB of its processes together at their peak."""
 
     name: str
     seconds: float
+    processor: float
+    """Processor seconds of its processes together, which other work on the machine changes little."""
     anonymous: float
     """Memory that no file backs: what the machine must have."""
     resident: float
@@ -55,7 +59,8 @@ def curated(folder: Path, root: Path) -> list[Hop]:
 def _made(
     server: multiprocessing.context.ForkServerContext, root: Path, run_id: str, declared: Declared, name: str
 ) -> Hop:
-    process = server.Process(target=_build, args=(str(root), run_id, declared.model_dump_json(), name))
+    told, tell = server.Pipe(duplex=False)
+    process = server.Process(target=_build, args=(str(root), run_id, declared.model_dump_json(), name, tell))
     begun = time.perf_counter()
     process.start()
     peaks = [(0, 0)]
@@ -67,18 +72,20 @@ def _made(
         raise RuntimeError(f"{name} ended with {process.exitcode}")
     anonymous, resident = (max(sizes) / 1024 for sizes in zip(*peaks, strict=True))
     key = f"{name}/source" if name.endswith("documents") else name
-    return Hop(name, seconds, anonymous, resident, str(Run(Home(root), run_id).store.current(key)))
+    return Hop(name, seconds, told.recv(), anonymous, resident, str(Run(Home(root), run_id).store.current(key)))
 
 
 def _nothing() -> None:
     pass
 
 
-def _build(root: str, run_id: str, declared: str, name: str) -> None:
+def _build(root: str, run_id: str, declared: str, name: str, tell: multiprocessing.connection.Connection) -> None:
     frozen = Declared.model_validate_json(declared)
     run = Run(Home(Path(root)), run_id)
     hop = next(hop for hop in document_hops(frozen) if hop.asset == name)
     build(run, hop.order(frozen), actor="bench", say=print)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    tell.send(sum(each.ru_utime + each.ru_stime for each in used))
 
 
 def _memory(pid: int | None) -> tuple[int, int]:

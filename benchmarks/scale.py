@@ -50,9 +50,12 @@ def change(folder: Path, documents: int) -> None:
 def show(title: str, full: list[Hop], partly: list[Hop]) -> None:
     """Print both runs, hop by hop."""
     print(f"\n{title}")
-    print(f"{'':<18}{'full s':>9}{'MiB':>8}{'mapped too':>12}{'1 % changed s':>15}{'MiB':>8}{'share':>9}")
+    print(
+        f"{'':<18}{'full s':>9}{'cpu s':>9}{'MiB':>8}{'mapped too':>12}"
+        f"{'1 % changed s':>15}{'cpu s':>8}{'MiB':>8}{'share':>9}{'of cpu':>9}"
+    )
     for first, second in zip(full, partly, strict=True):
-        print(_line(first.name, first, second))
+        print(_line(first.name, first, second), flush=True)
     print(_line("all", _total(full), _total(partly)))
 
 
@@ -60,6 +63,7 @@ def _total(hops: list[Hop]) -> Hop:
     return Hop(
         "all",
         sum(hop.seconds for hop in hops),
+        sum(hop.processor for hop in hops),
         max(hop.anonymous for hop in hops),
         max(hop.resident for hop in hops),
         "",
@@ -68,6 +72,7 @@ def _total(hops: list[Hop]) -> Hop:
 
 def _line(name: str, full: Hop, partly: Hop) -> str:
     return (
-        f"{name:<18}{full.seconds:>9.1f}{full.anonymous:>8,.0f}{full.resident:>12,.0f}"
-        f"{partly.seconds:>15.1f}{partly.anonymous:>8,.0f}{partly.seconds / full.seconds:>9.1%}"
+        f"{name:<18}{full.seconds:>9.1f}{full.processor:>9.1f}{full.anonymous:>8,.0f}{full.resident:>12,.0f}"
+        f"{partly.seconds:>15.1f}{partly.processor:>8.1f}{partly.anonymous:>8,.0f}"
+        f"{partly.seconds / full.seconds:>9.1%}{partly.processor / full.processor:>9.1%}"
     )
