@@ -6,7 +6,7 @@ from assets.hop import Hop
 from forge_dagster.corpus.clean import CleanConfig
 from forge_dagster.corpus.instructions import InstructionsConfig
 from forge_dagster.corpus.preferences import PreferencesConfig
-from forge_dagster.corpus.snapshot import SnapshotConfig, snapshot_config
+from forge_dagster.corpus.snapshot import EXTERNAL, SnapshotConfig, snapshot_config
 from forge_dagster.corpus.split import SplitConfig
 from forge_dagster.declared import Declared
 from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
@@ -99,7 +99,7 @@ def _raw(partition: str, shard: Shard) -> Hop:
     def documents(frozen: Declared) -> dict[str, External]:
         place = config(frozen)
         measure = partial(place.content_digest, home().cache / "raw_documents" / partition)
-        return {"documents": External(what=place.location, measure=measure)}
+        return {EXTERNAL: External(what=place.location, measure=measure)}
 
     return Hop(
         asset="raw_documents",

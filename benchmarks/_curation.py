@@ -20,7 +20,7 @@ from forge_dagster.source import PlacedSource, Source
 from resources.executor import LIGHT
 
 HOPS = ("raw_documents", "clean_documents", "document_split", "domain_benchmark", "corpus")
-SAMPLED = 0.05  # seconds between two looks at the memory
+SAMPLED = 0.25  # seconds between two looks at the memory
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class FrozenModel(BaseModel):
@@ -23,6 +23,8 @@ class Report(FrozenModel):
 
     counts: Mapping[str, int] = {}
     metrics: Mapping[str, float] = {}
+    read: Mapping[str, str] = Field(default={}, exclude=True)
+    """Digest of each external input that the stage read by itself, as it was then; no part of the record."""
 
 
 class StageContext(Protocol):

@@ -72,26 +72,25 @@ class Furniture(NamedTuple):
         lines = text.split("\n")
         edges = _edges(lines)
         first = min(edges, default=0)
-        stays = {number for number, line in enumerate(lines) if not self._is_one(line, number in edges)}
+        stays = set(range(len(lines))) - self._positions(lines, _masked(text).split("\n"), edges)
         if _is_title(lines[first]) or not any(lines[number].strip() for number in stays):
             stays.add(first)
         return "\n".join(lines[number] for number in sorted(stays)), len(lines) - len(stays)
 
-    def _is_one(self, line: str, at_edge: bool) -> bool:
-        stripped = line.strip()
-        if not stripped or (not at_edge and len(stripped) < LONG):
-            return False
-        key = _hash(_masked(stripped))
-        return (at_edge and _is_in(key, self.at_edge)) or (len(stripped) >= LONG and _is_in(key, self.anywhere))
+    def _positions(self, lines: list[str], masked: list[str], edges: set[int]) -> set[int]:
+        """Positions of the lines that are furniture."""
+        long = {number for number, line in enumerate(lines) if len(line.strip()) >= LONG}
+        found: set[int] = set()
+        for where, furniture in ((long, self.anywhere), (edges, self.at_edge)):
+            numbers = list(where)
+            keys = np.array([_hash(masked[number].strip()) for number in numbers], dtype=np.uint64)
+            found.update(np.array(numbers, dtype=np.int64)[are_in(keys, furniture)].tolist())
+        return found
 
 
 def _is_title(line: str) -> bool:
     """Titles repeat for good reasons: a heading, or a line too short for a letterhead."""
     return line.startswith("#") or len(line.strip()) < LONG
-
-
-def _is_in(key: int, keys: Keys) -> bool:
-    return bool(are_in(np.array([key], dtype=np.uint64), keys)[0])
 
 
 def _hits(documents: pa.Array, furniture: Keys) -> list[bytes]:

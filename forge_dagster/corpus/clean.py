@@ -236,8 +236,8 @@ class _Steps:
     def __init__(self, context: StageContext, total: int, done: int = 0) -> None:
         self._context, self._total, self._done = context, total, done
 
-    def step(self) -> None:
-        self._done += 1
+    def step(self, documents: int = 1) -> None:
+        self._done += documents
         self._context.progress(self._done, self._total, "documents")
         if self._context.cancelled():
             raise InterruptedRun("cleaning the documents stopped", mend="run the same command again")
@@ -249,10 +249,16 @@ def _answered(groups: Iterable[list[Asked]], told: Callable[[Row, Answer], Row],
 
     def landed() -> list[Piece]:
         pieces: list[Piece] = []
+        known = 0
         for asked in flying.popleft():
             assert asked is not None
-            pieces.append(told(asked[0], asked[1].result()) if isinstance(asked, tuple) else asked)
-            done.step()
+            if isinstance(asked, tuple):
+                pieces.append(told(asked[0], asked[1].result()))
+                done.step()
+            else:
+                pieces.append(asked)
+                known += 1
+        done.step(known)
         return pieces
 
     for group in groups:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -75,18 +77,23 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
 
 def _reasons(documents: pa.Table, forbidden: Forbidden) -> list[str]:
     """Why each document is not trained on; empty if it is, or is held out."""
-    sides, uses = documents["split"].to_pylist(), documents["permitted_use"].to_pylist()
-    suspects = forbidden.suspects(documents["shingles"])
-    reasons = []
-    for index, (side, use, suspect) in enumerate(zip(sides, uses, suspects, strict=True)):
-        reason = ""
-        if side == "train":
-            task = forbidden.found_in(documents["text"][index].as_py()) if suspect else None
-            reason = f"contaminated:{task}" if task else ""
-            if use is not None and "training" not in use:
-                reason = "use-not-permitted"
-        reasons.append(reason)
+    reasons = [""] * len(documents)
+    trains = pc.equal(documents["split"], "train").to_numpy()
+    texts = documents["text"].combine_chunks()
+    for index in np.flatnonzero(trains & forbidden.suspects(documents["shingles"])).tolist():
+        if task := forbidden.found_in(texts[index].as_py()):
+            reasons[index] = f"contaminated:{task}"
+    for index in np.flatnonzero(trains & _refused(documents["permitted_use"].combine_chunks())).tolist():
+        reasons[index] = "use-not-permitted"
     return reasons
+
+
+def _refused(permitted_use: pa.ListArray) -> npt.NDArray[np.bool_]:
+    """Whether the terms of each document name its uses, and training is none of them."""
+    permitted = np.zeros(len(permitted_use), dtype=bool)
+    trains = pc.equal(pc.list_flatten(permitted_use), "training").to_numpy(zero_copy_only=False)
+    permitted[pc.list_parent_indices(permitted_use).to_numpy()[trains]] = True
+    return np.asarray(permitted_use.is_valid().to_numpy(zero_copy_only=False) & ~permitted)
 
 
 STAGE = Stage(run=run, check=judge_corpus.check, check_names=judge_corpus.names)

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 LARGEST = 256 << 20  # bytes of one document
@@ -48,14 +49,32 @@ def unchanged(path: str, document: str, mtime_ns: int, stamp: str) -> Entry:
 
 def printable(path: str) -> str:
     """A path whose bytes that are not UTF-8 are visible escapes; two paths never come out the same."""
+    if path.isascii() and "\\" not in path:
+        return path
     return path.replace("\\", "\\\\").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def digest(entries: Iterable[Entry]) -> str:
+class Digest:
     """SHA-256 over path and content, or reason, of every entry in order."""
-    state = hashlib.sha256()
-    for entry in entries:
-        state.update(f"{entry.path}\0{entry.id or entry.reason}\n".encode())
+
+    def __init__(self) -> None:
+        self._state = hashlib.sha256()
+
+    def over(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """The entries, each taken in as it passes."""
+        for entry in entries:
+            self._state.update(f"{entry.path}\0{entry.id or entry.reason}\n".encode())
+            yield entry
+
+    def hexdigest(self) -> str:
+        """Digest of what has passed."""
+        return self._state.hexdigest()
+
+
+def digest(entries: Iterable[Entry]) -> str:
+    """Digest of a whole source."""
+    state = Digest()
+    deque(state.over(entries), maxlen=0)
     return state.hexdigest()
 
 

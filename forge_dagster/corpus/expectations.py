@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from forge_dagster.stage import Finding
@@ -25,23 +26,31 @@ class Rule:
 
 def validate(table: "pd.DataFrame", rules: Sequence[Rule]) -> list[Finding]:
     """Judge one table, a finding a rule. Raises RuntimeError if an expectation could not be evaluated."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "False"
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the library's own dependencies
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False)
-        asset = context.data_sources.add_pandas("staging").add_dataframe_asset("table")
+        whole = _whole_table()
+        import great_expectations as gx
+
         suite = gx.ExpectationSuite("rules")
         for rule in rules:
             expectation = getattr(gx.expectations, rule.expectation)
             suite.add_expectation(expectation(**rule.arguments, meta={"name": rule.name}))
-        definition = asset.add_batch_definition_whole_dataframe("whole")
-        results = definition.get_batch({"dataframe": table}).validate(suite).results
+        results = whole.get_batch({"dataframe": table}).validate(suite).results
     by_name = {result.expectation_config.meta["name"]: result for result in results if result.expectation_config}
     return [_finding(rule.name, by_name[rule.name]) for rule in rules]
+
+
+@cache
+def _whole_table() -> Any:
+    """The batch definition that every table is judged by; it holds no table."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "False"
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    asset = context.data_sources.add_pandas("staging").add_dataframe_asset("table")
+    return asset.add_batch_definition_whole_dataframe("whole")
 
 
 def _finding(name: str, result: Any) -> Finding:

@@ -6,6 +6,7 @@ the cache's version alone, so an artifact comes out the same, byte for byte, wit
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -71,18 +72,30 @@ class RowCache(Generation):
         self._staged = self._folder / "next"
         self._file = pa.OSFile(str(self._staged), "wb")
         self._writer = pa.ipc.new_file(self._file, self.schema)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cache")
+        self._writing: Future[None] | None = None
         return self
 
     def keep(self, table: pa.Table) -> None:
-        """Add rows to the next generation."""
-        for batch in table.to_batches():
-            self._writer.write_batch(batch)
+        """Add rows to the next generation; they are written beside the making of the next ones."""
+        self._wait()
+        self._writing = self._thread.submit(self._writer.write_table, table)
+
+    def _wait(self) -> None:
+        """Let the rows in the making be written. Raises what went wrong with them."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()
-        self._file.close()
+        try:
+            self._wait()
+        finally:
+            self._thread.shutdown()
+            self._writer.close()
+            self._file.close()
         if kind is not None:
             self._staged.unlink(missing_ok=True)
             return

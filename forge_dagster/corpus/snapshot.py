@@ -13,7 +13,7 @@ from pydantic import Field
 from forge_dagster.corpus import kinds, rows
 from forge_dagster.corpus.containers import INSIDE, container_of
 from forge_dagster.corpus.dispositions import DispositionWriter
-from forge_dagster.corpus.entry import Entry, Known, digest, kept, nothing_known, printable
+from forge_dagster.corpus.entry import Digest, Entry, Known, digest, kept, nothing_known, printable
 from forge_dagster.corpus.parse import Parsers
 from forge_dagster.corpus.row_cache import Generation, Piece, RowCache
 from forge_dagster.corpus.suites import judge_raw_documents
@@ -35,6 +35,10 @@ ENTRIES = pa.schema(
 )
 """What came of one entry, or of one member of a container: `origin` is the entry's path and stamp, `entry` its id."""
 TIMES = pa.schema([("path", pa.string()), ("mtime_ns", pa.int64())])
+
+
+EXTERNAL = "documents"
+"""Name of the input that is no artifact: what the source holds."""
 
 
 class SnapshotConfig(FrozenModel):
@@ -149,6 +153,7 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
     reached or holds no readable document.
     """
     counts: Counter[str] = Counter()
+    read = Digest()
 
     def watched(found: Iterable[Piece]) -> Iterator[Piece]:
         for piece in found:
@@ -166,15 +171,15 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
         rows.RowWriter(context.beside / "times.parquet", TIMES) as times,
         Parsers(1) as parsers,
     ):
-        pieces = watched(_pieces(config.entries(_known(cache)), cache, parsers))
+        pieces = watched(_pieces(read.over(config.entries(_known(cache))), cache, parsers))
         for group in _groups(pieces, cache.column("size")):
             table = cache.table(group)
             cache.keep(table)
             dispositions.note(table)
-            read = table.filter(pc.is_valid(table["bytes"]))
-            documents.write(read.append_column("source", pa.repeat(config.source, len(read))))
-            times.write(read)
-            counts["bytes"] += pc.sum(read["size"]).as_py() or 0
+            kept_rows = table.filter(pc.is_valid(table["bytes"]))
+            documents.write(kept_rows.append_column("source", pa.repeat(config.source, len(kept_rows))))
+            times.write(kept_rows)
+            counts["bytes"] += pc.sum(kept_rows["size"]).as_py() or 0
     if not documents.rows:
         part = f" in shard {config.shard.number} of {config.shard.count}" if config.shard != WHOLE else ""
         raise SourceError(
@@ -182,7 +187,10 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
             rule="a source has documents, in each of its shards",
             mend="add documents, or correct `location` or `shards`",
         )
-    return Report(counts={**counts, "documents": documents.rows, **dispositions.tally.counts})
+    return Report(
+        counts={**counts, "documents": documents.rows, **dispositions.tally.counts},
+        read={EXTERNAL: read.hexdigest()},
+    )
 
 
 STAGE = Stage(run=run, check=judge_raw_documents.check, check_names=judge_raw_documents.names)

@@ -68,7 +68,7 @@ def _balance(dispositions: "pd.DataFrame", **sizes: int) -> "pd.DataFrame":
 
 
 def _raw_tables(content: Path) -> dict[str, "pd.DataFrame"]:
-    documents = _frame(content / "documents.parquet", ["id", "path", "size"])
+    documents = _frame(content / "documents.parquet", ["id"])
     dispositions = _frame(content / "dispositions.parquet", ["path", "disposition"])
     return {
         "documents": documents,
@@ -80,7 +80,7 @@ def _raw_tables(content: Path) -> dict[str, "pd.DataFrame"]:
 def _clean_tables(content: Path) -> dict[str, "pd.DataFrame"]:
     import pandas as pd
 
-    documents = _frame(content / "documents.parquet", ["id", "path", "format"], lengths_of="text")
+    documents = _frame(content / "documents.parquet", ["id", "format"], lengths_of="text")
     dispositions = _frame(content / "dispositions.parquet", ["path", "disposition"])
     quarantined = float((dispositions["disposition"] == "quarantined").mean()) if len(dispositions) else 0.0
     return {

@@ -181,7 +181,7 @@ def _make(
     try:
         with context.watching_signals():
             report = stage.run(inputs, order.config, staging / "content", context)
-        _still_as_it_was(order, identity)
+        _still_as_it_was(order, identity, report)
         files = list_files(staging / "content")
         digest = content_digest(files)
         findings = stage.check(staging / "content") if stage.check else []
@@ -201,9 +201,9 @@ def _make(
     return record, findings
 
 
-def _still_as_it_was(order: Order, identity: Identity) -> None:
+def _still_as_it_was(order: Order, identity: Identity, report: Report) -> None:
     for name, item in order.external.items():
-        if item.measure() != identity.inputs[name].digest:
+        if (report.read.get(name) or item.measure()) != identity.inputs[name].digest:
             raise SourceError(
                 f"{item.what} changed while it was read",
                 rule="a snapshot is of one moment",

@@ -4,6 +4,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 
 from forge_dagster.corpus.entry import LARGEST, Entry, Known, kept, listing_digest, nothing_known, printable, unchanged
@@ -25,17 +26,17 @@ def walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str] | OSError]]:
     waiting: list[tuple[str, os.DirEntry[str] | None]] = [("", None)]
     while waiting:
         name, entry = waiting.pop()
-        if entry is not None and not _is_folder(entry):
+        if entry is not None and not name.endswith("/"):
             yield name, entry
             continue
         try:
             with os.scandir(folder / name) as scan:
-                inside = [(f"{name}/{found.name}" if name else found.name, found) for found in scan]
+                # The slash of a folder takes part in the order of paths: `a-b` comes before what lies inside `a/`.
+                inside = [(f"{name}{found.name}{'/' if _is_folder(found) else ''}", found) for found in scan]
         except OSError as error:
-            yield name or ".", error
+            yield name.rstrip("/") or ".", error
             continue
-        # The slash of what lies inside a folder takes part in the order of paths: `a-b` comes before `a/b`.
-        inside.sort(key=lambda pair: f"{pair[0]}/" if _is_folder(pair[1]) else pair[0], reverse=True)
+        inside.sort(key=itemgetter(0), reverse=True)
         waiting += inside
 
 
@@ -53,9 +54,8 @@ def _stamp(status: os.stat_result) -> str:
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
-def read(name: str, found: os.DirEntry[str] | OSError, known: Known = nothing_known) -> Entry:
-    """Read one entry; every way it can fail is a disposition."""
-    path = printable(name)
+def read(path: str, found: os.DirEntry[str] | OSError, known: Known = nothing_known) -> Entry:
+    """Read one entry, `path` its printable path; every way it can fail is a disposition."""
     if isinstance(found, OSError):
         return Entry(path, "quarantined", f"unreadable:{found.strerror}")
     try:
@@ -99,8 +99,9 @@ def entries(location: str, settings: Settings, known: Known = nothing_known, sha
             f"{folder}: no such folder", rule="a source is an existing folder", mend="correct `location` in its file"
         )
     for name, found in walk(folder):
-        if shard.has(printable(name)):
-            yield read(name, found, known)
+        path = printable(name)
+        if shard.has(path):
+            yield read(path, found, known)
 
 
 def watermark(location: str, settings: Settings) -> str:
