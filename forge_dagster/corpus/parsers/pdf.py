@@ -1,4 +1,4 @@
-"""PDF to text: page by page, words broken at line ends joined, lines that every page repeats left out."""
+"""PDF to text: page by page, words broken at line ends joined, repeated lines and page numbers of contents left out."""
 
 import re
 from collections import Counter
@@ -11,6 +11,7 @@ EXTENSIONS = ("pdf",)
 MAGIC = (b"%PDF-",)
 DATE = re.compile(r"D:(\d{4})(\d{2})(\d{2})")
 LINE_END_HYPHEN = re.compile(r"(?<![^\W\d_])([^\W\d_]+)([\u00ad\u0002\ufffe]\n?|-\n)([^\W\d_]+)")
+LEADER = re.compile(r"[ \t]*(?:\.[ \t]*){5,}(?:\d{1,4}|[ivxlc]{1,7})?[ \t]*$", re.MULTILINE)  # of a table of contents
 WORDS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 DIGITS = re.compile(r"\d+")
 LETTER = re.compile(r"[^\W\d_]")
@@ -38,7 +39,7 @@ def parse(data: bytes) -> Document:
             document.close()
     except pypdfium2.PdfiumError as error:
         raise DataError(f"not a readable PDF: {error}", rule="an intact, unencrypted PDF") from error
-    text = join_hyphenated("\n\n".join(without_furniture(pages)))
+    text = LEADER.sub("", join_hyphenated("\n\n".join(without_furniture(pages))))
     return Document(title, text, "-".join(changed.groups()) if changed else None)
 
 

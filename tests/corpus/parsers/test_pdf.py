@@ -82,3 +82,8 @@ def test_heads_that_only_neighbours_share_are_left_out():
     assert [page.split("\n")[0] for page in without_furniture(pages)] == [
         f"Text number {chr(97 + n)} stays." for n in range(12)
     ]
+
+
+def test_leaders_and_page_numbers_of_a_table_of_contents_are_left_out():
+    pages = [["1.2 The pump . . . . . . . . . 17", "Preface ........ iv", "Wait... 3 turns.", "Tested in 1998."]]
+    assert parse(make_pdf(pages)).text == "1.2 The pump\nPreface\nWait... 3 turns.\nTested in 1998."
