@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -43,14 +43,16 @@ def _hash(masked: str) -> int:
 
 def _edges(lines: list[str]) -> set[int]:
     """Positions of the first and last EDGE lines that say something."""
-    said = [number for number, line in enumerate(lines) if line.strip()]
-    return {*said[:EDGE], *said[-EDGE:]}
+    numbers = range(len(lines))
+    first = islice((number for number in numbers if lines[number].strip()), EDGE)
+    last = islice((number for number in reversed(numbers) if lines[number].strip()), EDGE)
+    return {*first, *last}
 
 
 def line_keys(text: str) -> LineKeys:
     """Keys of a document's long lines, and of those at its edges."""
-    lines, masked = text.split("\n"), _masked(text).split("\n")
-    long = {masked[number].strip() for number, line in enumerate(lines) if len(line.strip()) >= LONG}
+    lines, masked = [line.strip() for line in text.split("\n")], _masked(text).split("\n")
+    long = {masked[number].strip() for number, line in enumerate(lines) if len(line) >= LONG}
     edge = {masked[number].strip() for number in _edges(lines)}
     return LineKeys(*(np.array(sorted(map(_hash, keys)), dtype="<u8").tobytes() for keys in (long, edge)))
 

@@ -13,8 +13,9 @@ INVISIBLE = re.compile(
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f]")
-LINE_ENDS = re.compile("\r\n|[\r\u0085\u2028]")
-PAGE_ENDS = re.compile("[\f\u2029]")
+CONTROL_BYTES = bytes([*range(9), 11, *range(14, 32), 127])  # those of ASCII; in UTF-8 they stand for nothing else
+LINE_ENDS = ("\r\n", "\r", "\u0085", "\u2028")
+PAGE_ENDS = ("\f", "\u2029")
 BLANK_LINES = re.compile(r"\n{3,}")
 MOST_CONTROL = 0.01  # share of control characters above which bytes are no text
 MOST_MARKS = 64  # combining marks in a row beyond which a text is hostile: NFC sorts them in quadratic time
@@ -120,12 +121,26 @@ def normalise(text: str) -> str:
 
     Raises DataError if more than MOST_MARKS combining marks follow each other.
     """
-    text = CONTROL.sub("", INVISIBLE.sub("", PAGE_ENDS.sub("\n\n", LINE_ENDS.sub("\n", text))))
-    if not text.isascii():
+    for end in LINE_ENDS:
+        text = text.replace(end, "\n")
+    for end in PAGE_ENDS:
+        text = text.replace(end, "\n\n")
+    is_ascii = text.isascii()
+    if not is_ascii:
+        text = INVISIBLE.sub("", text)
+    if not is_ascii or _has_control(text):
+        text = CONTROL.sub("", text)
+    if not is_ascii:
         _refuse_stacked_marks(text)
         text = unicodedata.normalize("NFC", text)
-    lines = "\n".join(line.rstrip() for line in text.split("\n"))
-    return BLANK_LINES.sub("\n\n", lines).strip("\n") + "\n" if lines.strip() else ""
+    lines = "\n".join(map(str.rstrip, text.split("\n"))).strip("\n")
+    return BLANK_LINES.sub("\n\n", lines) + "\n" if lines else ""
+
+
+def _has_control(text: str) -> bool:
+    """Whether an ASCII text has control characters; a tenth of the time that the expression takes to find none."""
+    data = text.encode()
+    return len(data.translate(None, CONTROL_BYTES)) < len(data)
 
 
 def _refuse_stacked_marks(text: str) -> None:
