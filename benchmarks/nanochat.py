@@ -1,0 +1,111 @@
+"""Validation bits per byte after the same time: the project's model and loop, and those of karpathy/nanochat.
+
+`python -m benchmarks nanochat FOLDER [--seconds 300] [--documents FOLDER] [--clock cpu] [--tuning]`. FOLDER is a
+checkout of nanochat (or FORGE_BENCH_NANOCHAT); nothing of it is in this repository. nanochat gets the best of three
+batch sizes, each at its learning rates as its script lowers them for the batch and as they stand. Ours is saved, opened
+by AutoModelForCausalLM and scored by its logits; both read the same tokens and are scored on the same windows.
+`OURS` was chosen on the split of --tuning, which the test documents have no part in.
+"""
+
+import argparse
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from benchmarks import _nanochat as peer
+from benchmarks import _training as shared
+
+SECONDS = 300
+TARGET = 0.05
+BATCHES = (1024, 2048, 4096)
+TRIAL_STEPS = 12
+OURS: dict[str, Any] = {"batch_tokens": 2048}
+"""Settings other than those of recipes/tiny-dense.yaml."""
+
+
+def _nats(model: Any, inputs: Any, labels: Any) -> float:
+    import torch
+
+    from forge_dagster.training.batches import IGNORED
+    from forge_dagster.training.precision import autocast, effective_dtype
+
+    with autocast(effective_dtype()):
+        logits = model(input_ids=inputs).logits
+    return float(
+        torch.nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+    )
+
+
+def _ours(data: Path, seconds: float, clock: Callable[[], float], changes: dict[str, Any]) -> peer.Trained:
+    from transformers import AutoModelForCausalLM
+
+    def took(steps: int) -> float:
+        return shared.seconds_of(lambda: shared.ours(data, steps, **changes), clock)
+
+    steps = shared.steps_in(seconds, took, trial=TRIAL_STEPS)
+    begun = clock()
+    model = shared.ours(data, steps, **changes)
+    ended = clock()
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        opened = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True).eval()
+        bits = shared.bits_per_byte(data, lambda inputs, labels: _nats(opened, inputs, labels))
+    return peer.Trained(opened.num_parameters(), steps, ended - begun, bits)
+
+
+def _theirs(run: peer.Run, seconds: float) -> peer.Trained:
+    return peer.train(run, max(int(seconds / peer.pace(run)), 1))
+
+
+def _row(name: str, batch_tokens: int, found: peer.Trained, lower: str) -> None:
+    tokens = found.steps * batch_tokens
+    print(
+        f"{name:<34}{found.parameters / 1e6:>7.2f}{batch_tokens:>7}{tokens:>11,}{tokens / found.seconds:>10,.0f}"
+        f"{found.seconds:>8.0f}{found.bits_per_byte:>11.3f}{lower:>10}",
+        flush=True,
+    )
+
+
+def main(*options: str) -> None:
+    """Print bits per byte of each and how much lower ours are, or say what to clone."""
+    from forge_dagster.training.precision import thread_limit, threads
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks nanochat", description=__doc__)
+    parser.add_argument("checkout", nargs="?", type=Path, default=os.environ.get("FORGE_BENCH_NANOCHAT"))
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="training time of each")
+    parser.add_argument("--documents", type=Path, help="folder of .txt and .md files; a sample company if not given")
+    parser.add_argument("--clock", choices=sorted(shared.CLOCKS), default="wall", help=shared.CLOCK_HELP)
+    parser.add_argument("--tuning", action="store_true", help="hold out other documents than the test documents")
+    given = parser.parse_args(options)
+    if given.checkout is None or not (given.checkout / "scripts" / "base_train.py").is_file():
+        print(
+            f"\nAgainst nanochat: not run, {given.checkout} is no checkout of it. git clone {peer.REPOSITORY} FOLDER; "
+            f"git -C FOLDER checkout {peer.COMMIT}; then python -m benchmarks nanochat FOLDER"
+        )
+        return
+    told = ["git", "-C", str(given.checkout), "rev-parse", "HEAD"]
+    commit = subprocess.run(told, capture_output=True, text=True, check=True).stdout.strip()
+    with shared.token_shards(given.documents, tuning=given.tuning) as data, thread_limit(threads()):
+        print(
+            f"\nBits per byte after {given.seconds:.0f} s of {given.clock} time, {threads()} threads; target {TARGET}"
+        )
+        print(f"nanochat at {commit}; documents held out for {'tuning' if given.tuning else 'the test'}")
+        print(
+            f"{'':<34}{'M par.':>7}{'batch':>7}{'tokens':>11}{'tokens/s':>10}{'s':>8}{'bits/byte':>11}{'ours less':>10}"
+        )
+        ours = _ours(data, given.seconds, shared.CLOCKS[given.clock], OURS)
+        _row("forge-dagster", OURS["batch_tokens"], ours, "")
+        best = float("inf")
+        for batch_tokens, lowered in product(BATCHES, (True, False)):
+            run = peer.Run(given.checkout.resolve(), data, batch_tokens, lowered, given.clock)
+            theirs = _theirs(run, given.seconds)
+            best = min(best, theirs.bits_per_byte)
+            name = "nanochat, rates " + ("lowered for the batch" if lowered else "as they stand")
+            _row(name, batch_tokens, theirs, f"{theirs.bits_per_byte - ours.bits_per_byte:.3f}")
+        print(f"ours less than nanochat's best: {best - ours.bits_per_byte:.3f}")
