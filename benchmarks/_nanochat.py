@@ -1,9 +1,9 @@
 """Runs scripts/base_train.py of a karpathy/nanochat checkout on our token shards; nothing of it is copied here.
 
 What is adapted, from outside. Modules that the script imports and that would bring its own data, tokenizer,
-checkpoints, evaluation or a web service are stood in for: its loader yields our rows in our order, its checkpoint is the
-moment the clock stops. torch.compile is off, as in our loop; attention is what nanochat falls back to on a CPU; its 40
-steps of warm-up are a tenth of the steps where that is less. Model, initial weights, optimizer, learning rates,
+checkpoints, evaluation or a web service are stood in for: its loader yields our rows in our order, its checkpoint is
+the moment the clock stops. torch.compile is off, as in our loop; attention is what nanochat falls back to on a CPU; its
+40 steps of warm-up are a tenth of the steps where that is less. Model, initial weights, optimizer, learning rates,
 schedules and loop are nanochat's own.
 """
 
