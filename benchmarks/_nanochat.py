@@ -47,6 +47,7 @@ class Run:
     batch_tokens: int
     lowered: bool
     clock: str
+    test_tokens: int
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _times(run: Run, steps: int) -> list[float]:
 
 def _train(run: Run, steps: int) -> Trained:
     model, times = _script(run, steps)
-    bits = shared.bits_per_byte(run.data, lambda inputs, labels: _nats(model, inputs, labels))
+    bits = shared.bits_per_byte(run.data, run.test_tokens, lambda inputs, labels: _nats(model, inputs, labels))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Trained(parameters, steps, times[-1] - times[0], bits)
 
