@@ -4,7 +4,7 @@
 is a checkout of nanochat (or FORGE_BENCH_NANOCHAT); nothing of it is in this repository. nanochat gets the best of
 three batch sizes, at its learning rates as they stand: its script lowers them for batches this small, which costs it
 much (--lowered shows it). Ours is saved, opened by AutoModelForCausalLM and scored by its logits; both read the same
-tokens and are scored on the same windows. `OURS` was chosen on the split of --tuning; test documents have no part in it.
+tokens and are scored on the same windows. `OURS` was chosen on the split of --tuning alone.
 """
 
 import argparse
