@@ -1,5 +1,6 @@
-"""What the training benchmarks share: documents as token shards, models of two sizes, and transformers.Trainer."""
+"""What the training benchmarks share: token shards, two sizes of model, the project's loop, transformers.Trainer."""
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,11 +22,14 @@ VOCABULARY = 2048
 LENGTH = 256
 BATCH_TOKENS = 4096
 DOCUMENTS = 3000
+TEST_TOKENS = 600_000
+ROWS_AT_ONCE = 32
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 CLOCK_HELP = "cpu: processor seconds, for a machine that others use too; set FORGE_THREADS=1 with it"
 RECIPE = Path(__file__).parents[1] / "recipes" / "tiny-dense.yaml"
 SHAPES = {
     "5M": {"hidden_size": 256, "intermediate_size": 704, "layers": 6, "heads": 4, "kv_heads": 4},
+    "5M-shallow": {"hidden_size": 256, "intermediate_size": 1024, "layers": 4, "heads": 4, "kv_heads": 4},
     "50M": {"hidden_size": 768, "intermediate_size": 2048, "layers": 7, "heads": 12, "kv_heads": 12},
 }
 
@@ -49,8 +53,11 @@ def settings(**changes: Any) -> Settings:
 
 
 @contextmanager
-def token_shards(documents: Path | None) -> Iterator[Path]:
-    """Token shards of the .txt and .md files under `documents`, every tenth held out; else of a sample company."""
+def token_shards(documents: Path | None, *, tuning: bool = False) -> Iterator[Path]:
+    """Token shards of the .txt and .md files under `documents`, every tenth held out; else of a sample company.
+
+    With `tuning` those held out are left away, and every tenth of the others is held out instead.
+    """
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         if documents is None:
@@ -63,6 +70,8 @@ def token_shards(documents: Path | None) -> Iterator[Path]:
             {"id": str(number), "source": "text", "text": path.read_text(encoding="utf-8", errors="replace")}
             for number, path in enumerate(found)
         ]
+        if tuning:
+            rows = [row for number, row in enumerate(rows) if number % 10]
         for split, part in (("validation", rows[::10]), ("train", [row for n, row in enumerate(rows) if n % 10])):
             pq.write_table(pa.Table.from_pylist(part), root / "corpus" / f"{split}.parquet")
         context = local_context(root / "context")
@@ -70,6 +79,70 @@ def token_shards(documents: Path | None) -> Iterator[Path]:
         tokenizer.run(inputs, TokenizerSpec(kind="byte-bpe", vocab_size=VOCABULARY), root / "tokenizer", context)
         shards.run(inputs, NoConfig(), root / "shards", context)
         yield root / "shards"
+
+
+def ours(data: Path, steps: int, *, size: str = "5M", **changes: Any) -> Any:
+    """Train a model of this size by the project's loop; `changes` are to the settings of the recipe."""
+    from forge_dagster.model.build import build_model
+    from forge_dagster.tokens.reader import open_documents
+    from forge_dagster.training.execution import execution
+    from forge_dagster.training.learner import Learner
+    from forge_dagster.training.loop import pretrain
+
+    documents = open_documents(data, "train")
+    model = build_model(spec(size), vocab_size=documents.vocab_size, positions=LENGTH, seed=SEED)
+    given = {"batch_tokens": BATCH_TOKENS, "validate_every_steps": steps, **changes}
+    wanted = settings(**given, tokens=steps * given["batch_tokens"])
+    with tempfile.TemporaryDirectory() as folder:
+        pretrain(
+            Learner(model, documents, wanted, execution()),
+            seed=SEED,
+            identity={},
+            context=local_context(Path(folder)),
+            validate=dict,
+        )
+    return model
+
+
+def bits_per_byte(data: Path, most_tokens: int, nats: Callable[[Any, Any], float]) -> float:
+    """Bits per byte of the first held-out documents; `nats` tells what labels cost after inputs, [rows, LENGTH] each.
+
+    Documents are read whole in windows of LENGTH tokens, each a row of its own that nothing stands before.
+    """
+    import torch
+
+    from forge_dagster.tokens.order import Span
+    from forge_dagster.tokens.reader import open_documents
+    from forge_dagster.training.batches import pack
+
+    documents = open_documents(data, "validation")
+    count = int((documents.lengths.cumsum() <= most_tokens).sum())
+    assert count, f"the first document held out alone has {documents.lengths[0]} tokens"
+    windows = [
+        [Span(number, start, min(LENGTH, int(length) - start))]
+        for number, length in enumerate(documents.lengths[:count])
+        for start in range(0, int(length), LENGTH)
+    ]
+    total = 0.0
+    with torch.inference_mode():
+        for begin in range(0, len(windows), ROWS_AT_ONCE):
+            batch = pack(documents, windows[begin : begin + ROWS_AT_ONCE], LENGTH)
+            total += nats(batch.inputs, batch.labels)
+    return total / math.log(2) / int(documents.sizes[:count].sum())
+
+
+def seconds_of(train: Callable[[], Any], clock: Callable[[], float]) -> float:
+    """How long that takes by the clock."""
+    begun = clock()
+    train()
+    return clock() - begun
+
+
+def steps_in(seconds: float, took: Callable[[int], float], *, trial: int) -> int:
+    """Steps that fit; `took` tells the seconds of so many, and a trial of twice the length takes their start off."""
+    took(1)  # imports what the others find imported
+    short, long = took(trial), took(2 * trial)
+    return max(int(seconds / ((long - short) / trial)), 1)
 
 
 def trainer(model: Any, folder: Path, data: Path, *, steps: int, rows: int, **arguments: Any) -> Any:

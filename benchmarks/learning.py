@@ -28,32 +28,6 @@ def _score(model: Any, data: Path) -> float:
     return bits_per_byte(model, data, most_tokens=200_000, dtype=effective_dtype())
 
 
-def _ours(data: Path, steps: int) -> Any:
-    from forge_dagster.model.build import build_model
-    from forge_dagster.stage import local_context
-    from forge_dagster.tokens.reader import open_documents
-    from forge_dagster.training.execution import execution
-    from forge_dagster.training.learner import Learner
-    from forge_dagster.training.loop import pretrain
-
-    documents = open_documents(data, "train")
-    model = build_model(shared.spec("5M"), vocab_size=documents.vocab_size, positions=shared.LENGTH, seed=shared.SEED)
-    with tempfile.TemporaryDirectory() as folder:
-        pretrain(
-            Learner(
-                model,
-                documents,
-                shared.settings(tokens=steps * shared.BATCH_TOKENS, validate_every_steps=steps),
-                execution(),
-            ),
-            seed=shared.SEED,
-            identity={},
-            context=local_context(Path(folder)),
-            validate=dict,
-        )
-    return model
-
-
 def _theirs(data: Path, steps: int, rate: float) -> Any:
     from transformers import AutoModelForCausalLM, set_seed
 
@@ -72,13 +46,7 @@ def _theirs(data: Path, steps: int, rate: float) -> Any:
 
 
 def _steps_in(seconds: float, train: Callable[[int], Any], clock: Callable[[], float]) -> int:
-    """Steps that fit; the trial's own start is taken off by a trial of twice the length."""
-    times = []
-    for steps in (TRIAL_STEPS, 2 * TRIAL_STEPS):
-        begun = clock()
-        train(steps)
-        times.append(clock() - begun)
-    return max(int(seconds / ((times[1] - times[0]) / TRIAL_STEPS)), 1)
+    return shared.steps_in(seconds, lambda steps: shared.seconds_of(lambda: train(steps), clock), trial=TRIAL_STEPS)
 
 
 def main(*options: str) -> None:
@@ -96,8 +64,8 @@ def main(*options: str) -> None:
             f"\nBits per byte after {given.seconds:.0f} s of {given.clock} time, {threads()} threads; target {TARGET}"
         )
         print(f"{'':<34}{'steps':>8}{'bits/byte':>12}{'ours lower by':>15}")
-        steps = _steps_in(given.seconds, lambda count: _ours(data, count), clock)
-        ours = _score(_ours(data, steps), data)
+        steps = _steps_in(given.seconds, lambda count: shared.ours(data, count), clock)
+        ours = _score(shared.ours(data, steps), data)
         print(f"{'forge-dagster, Muon and AdamW':<34}{steps:>8}{ours:>12.3f}", flush=True)
         steps = _steps_in(given.seconds, lambda count: _theirs(data, count, RATES[0]), clock)
         for rate in RATES:

@@ -56,7 +56,8 @@ class Store(dg.ConfigurableResource[Any]):
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         """Build the order in this run's launch; yield check results and the materialization.
 
-        Raises dagster.RetryRequested if a signal stopped it, dagster.Failure with the message of any other ForgeError.
+        Raises dagster.RetryRequested if a signal stopped it or a process of several died, dagster.Failure with the
+        message of any other ForgeError.
         """
         die_with_run()
         tags = context.run.tags
@@ -75,7 +76,8 @@ class Store(dg.ConfigurableResource[Any]):
             context.log.info(f"{key}: {error.problem}")
             raise dg.RetryRequested(max_retries=MOST_PREEMPTIONS) from error
         except WorkerDied as error:
-            run.note_error(key, error)
+            if context.retry_number >= MOST_DEATHS:
+                run.note_error(key, error)
             context.log.warning(f"{key}: {error}")
             raise dg.RetryRequested(max_retries=MOST_DEATHS) from error
         except ForgeError as error:

@@ -6,28 +6,18 @@ import math
 import shutil
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from small_run import SPEC, inputs_of, settings
 
 from forge_dagster.errors import IntegrityError, InterruptedRun
-from forge_dagster.recipe import ModelSpec, TokenizerSpec, load_recipes
-from forge_dagster.stage import LocalContext, NoConfig, Report, local_context
+from forge_dagster.recipe import load_recipes
+from forge_dagster.stage import LocalContext, Report, local_context
 from forge_dagster.stages import base
-from forge_dagster.tokens import shards, tokenizer
 from forge_dagster.training.job import TrainingJob
 
-SPEC = ModelSpec(
-    architecture="qwen3_moe", hidden_size=32, intermediate_size=32, layers=2, heads=2, kv_heads=1, head_dim=16,
-    tie_embeddings=False, rope_theta=10_000.0, experts=4, experts_per_token=2,
-)  # fmt: skip
-SETTINGS = base.Settings(
-    sequence_length=32, batch_tokens=128, tokens=128 * 25, warmup_share=0.1, decay_share=0.5, muon_lr=0.02,
-    embedding_lr=0.1, head_lr=0.02, norm_lr=0.01, router_lr=0.01, muon_momentum=0.9, weight_decay=0.0,
-    clip_norm=1.0, spike_sigmas=6.0, rewind_steps=10, validation_tokens=10_000,
-)  # fmt: skip
+SETTINGS = settings(steps=25)
 JOB = TrainingJob[base.Settings](seed=3, model=SPEC, settings=SETTINGS)
 
 
@@ -40,21 +30,7 @@ class Stopped(LocalContext):
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("inputs")
-    context = local_context(root / "context")
-    folders = {name: root / name for name in ("corpus", "tokenizer", "token_shards")}
-    for folder in folders.values():
-        folder.mkdir()
-    for split, count in (("train", 30), ("validation", 3)):
-        text = "Pump {0} feeds valve {1} of boiler {0}. The night shift of {1} ends at {0}, as the manual says.\n"
-        rows = [
-            {"id": f"{split}{n}", "source": "s", "text": "".join(text.format(n % 7, (n + i) % 9) for i in range(20))}
-            for n in range(count)
-        ]
-        pq.write_table(pa.Table.from_pylist(rows), folders["corpus"] / f"{split}.parquet")
-    tokenizer.run(folders, TokenizerSpec(kind="byte-bpe", vocab_size=300), folders["tokenizer"], context)
-    shards.run(folders, NoConfig(), folders["token_shards"], context)
-    return {name: folders[name] for name in ("tokenizer", *base.NEEDS)}
+    return inputs_of(tmp_path_factory.mktemp("inputs"), documents=30)
 
 
 @pytest.fixture(autouse=True)
@@ -167,8 +143,7 @@ def test_the_recipes_of_this_repository_fit_the_stage() -> None:
     recipes = load_recipes(Path(__file__).parents[2] / "recipes")
     assert {"tiny-dense", "tiny-moe"} <= set(recipes)
     for recipe in recipes.values():
-        settings = base.Settings.model_validate(recipe.stages[0].settings)
-        assert settings.steps > 100
+        assert base.Settings.model_validate(recipe.stages[0].settings).steps > 100
     mixture = recipes["tiny-moe"].model
     assert mixture.experts is not None
     assert mixture.experts_per_token is not None

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from forge_dagster.home import PROJECT
@@ -95,6 +96,13 @@ def nano_recipe(name: str) -> dict[str, Any]:
     for entry in recipe["stages"]:
         entry["settings"] |= NANO_SETTINGS[entry["stage"]]
     return recipe
+
+
+def workers(above: psutil.Process) -> list[psutil.Process]:
+    """Processes of a training that live below `above`, by rank."""
+    below = [child for child in above.children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+    found = [child for child in below if "forge_dagster.training.worker" in child.cmdline()]
+    return sorted((child for child in found if "RANK" in child.environ()), key=lambda child: child.environ()["RANK"])
 
 
 def kill(process: "subprocess.Popen[str]") -> None:

@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from nano import workers
 from safetensors.torch import load_file
+from small_run import SPEC, inputs_of, settings
 
 from forge_dagster.errors import InterruptedRun, WorkerDied
-from forge_dagster.recipe import ModelSpec, TokenizerSpec
-from forge_dagster.stage import LocalContext, NoConfig, local_context
+from forge_dagster.stage import LocalContext, local_context
 from forge_dagster.stages import base
-from forge_dagster.tokens import shards, tokenizer
 from forge_dagster.training.execution import Execution
 from forge_dagster.training.job import TrainingJob
 from forge_dagster.training.launch import TRAINED, WORK, command
@@ -29,15 +27,7 @@ from forge_dagster.training.work import Work
 
 pytestmark = pytest.mark.system
 
-SPEC = ModelSpec(
-    architecture="qwen3_moe", hidden_size=32, intermediate_size=32, layers=2, heads=2, kv_heads=1, head_dim=16,
-    tie_embeddings=False, rope_theta=10_000.0, experts=4, experts_per_token=2,
-)  # fmt: skip
-SETTINGS = Settings(
-    sequence_length=32, batch_tokens=128, tokens=128 * 60, warmup_share=0.1, decay_share=0.5, muon_lr=0.02,
-    embedding_lr=0.1, head_lr=0.02, norm_lr=0.01, router_lr=0.01, muon_momentum=0.9, weight_decay=0.0, clip_norm=1.0,
-    spike_sigmas=6.0, rewind_steps=30, validation_tokens=10_000, checkpoint_every_steps=5,
-)  # fmt: skip
+SETTINGS = settings(steps=60, rewind_steps=30, checkpoint_every_steps=5)
 ENOUGH = 12
 """Steps after which a training is disturbed."""
 
@@ -51,21 +41,7 @@ class StoppedContext(LocalContext):
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("inputs")
-    context = local_context(root / "context")
-    folders = {name: root / name for name in ("corpus", "tokenizer", "token_shards")}
-    for folder in folders.values():
-        folder.mkdir()
-    for split, count in (("train", 60), ("validation", 3)):
-        text = "Pump {0} feeds valve {1} of boiler {0}. The night shift of {1} ends at {0}, as the manual says.\n"
-        rows = [
-            {"id": f"{split}{n}", "source": "s", "text": "".join(text.format(n % 7, (n + i) % 9) for i in range(20))}
-            for n in range(count)
-        ]
-        pq.write_table(pa.Table.from_pylist(rows), folders["corpus"] / f"{split}.parquet")
-    tokenizer.run(folders, TokenizerSpec(kind="byte-bpe", vocab_size=300), folders["tokenizer"], context)
-    shards.run(folders, NoConfig(), folders["token_shards"], context)
-    return {name: folders[name] for name in ("tokenizer", *base.NEEDS)}
+    return inputs_of(tmp_path_factory.mktemp("inputs"), documents=60)
 
 
 @pytest.fixture(autouse=True)
@@ -105,18 +81,11 @@ def undisturbed(inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
         yield _train(inputs, folder)
 
 
-def _workers() -> list[psutil.Process]:
-    """Worker processes below this one, by rank."""
-    below = [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
-    found = [child for child in below if "forge_dagster.training.worker" in child.cmdline()]
-    return sorted((child for child in found if "RANK" in child.environ()), key=lambda child: child.environ()["RANK"])
-
-
 def _kill_when(folder: Path, rank: int, killed: list[psutil.Process]) -> None:
     while not killed:
         progress = folder / "work" / "progress.json"
         if progress.is_file() and json.loads(progress.read_text())[0] >= ENOUGH:
-            killed.extend(_workers())
+            killed.extend(workers(psutil.Process()))
             killed[rank].kill()
         time.sleep(0.01)
 
@@ -145,7 +114,7 @@ def test_told_to_stop_all_save_and_leave_no_trace(
 ) -> None:
     with pytest.raises(InterruptedRun, match=r"training stopped after step .* of 60, which is saved"):
         _train(inputs, tmp_path, _stopped(tmp_path))
-    assert not _workers()
+    assert not workers(psutil.Process())
     assert _train(inputs, tmp_path) == undisturbed
 
 

@@ -1,18 +1,24 @@
-"""A training that is preempted, or that has no room for its checkpoints, in real runs."""
+"""A training that is preempted, loses a process, or has no room for its checkpoints, in real runs."""
 
+import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
 import psutil
 import pytest
-from nano import Organisation
+from nano import Organisation, workers
+
+from forge_dagster.training.log import read
 
 pytestmark = pytest.mark.system
 
 BASE = "nano/base_checkpoint"
+ENOUGH = 12
+"""Steps after which a process of a training is killed; the nano recipe saves every 5."""
 UPSTREAM = "raw_documents,clean_documents,document_split,domain_benchmark,corpus,tokenizer/bpe-512,token_shards/bpe-512"
 
 
@@ -27,6 +33,16 @@ def _step_of(process: "subprocess.Popen[str]") -> psutil.Process:
     return step
 
 
+def _retried(organisation: Organisation, said: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Steps that Dagster took up again, by its event log, which has a message with `said` in it."""
+    monkeypatch.setenv("DAGSTER_HOME", str(organisation.home / "dagster"))
+    with dg.DagsterInstance.get() as instance:
+        records = [record for run in instance.get_runs() for record in instance.all_logs(run.run_id)]
+    assert any(said in event.user_message for event in records)
+    found = [event for event in records if event.is_dagster_event and event.dagster_event.is_step_up_for_retry]
+    return [event.step_key for event in found]
+
+
 def test_sigterm_to_a_training_step_is_saved_taken_up_again_and_leaves_no_trace(
     organisation: Callable[[], Organisation], undisturbed: Organisation, monkeypatch: pytest.MonkeyPatch
 ):
@@ -39,13 +55,43 @@ def test_sigterm_to_a_training_step_is_saved_taken_up_again_and_leaves_no_trace(
     assert process.returncode == 0, err
     assert not first.is_running()
 
-    monkeypatch.setenv("DAGSTER_HOME", str(preempted.home / "dagster"))
-    with dg.DagsterInstance.get() as instance:
-        records = [record for run in instance.get_runs() for record in instance.all_logs(run.run_id)]
-    retried = [event for event in records if event.is_dagster_event and event.dagster_event.is_step_up_for_retry]
-    assert [event.step_key for event in retried] == [BASE.replace("/", "__")]
-    assert any("training stopped after step" in event.user_message for event in records)
+    assert _retried(preempted, "training stopped after step", monkeypatch) == [BASE.replace("/", "__")]
     assert preempted.digests()[BASE] == undisturbed.digests()[BASE]
+
+
+def _work(organisation: Organisation) -> list[Path]:
+    """The work folder of the training, once some steps are done."""
+    found = (organisation.home / "work" / BASE).glob("*/progress.json")
+    return [path.parent for path in found if json.loads(path.read_text())[0] >= ENOUGH]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_process_of_two_is_killed_and_dagster_goes_on_at_the_same_step(
+    organisation: Callable[[], Organisation], monkeypatch: pytest.MonkeyPatch, rank: int
+):
+    made = organisation()
+    made.environment |= {"FORGE_PROCESSES": "2", "FORGE_ZERO": "1", "FORGE_THREADS": "1"}
+    process = made.start("run", "--select", f"{UPSTREAM},{BASE}")
+    while not (work := _work(made)):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    both = workers(psutil.Process(process.pid))
+    both[rank].kill()
+    before = read(work[0] / "log.jsonl")
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert len(both) == 2
+    assert not any(worker.is_running() for worker in both)
+    died = f"rank {rank} ended with exit code -9"
+    assert _retried(made, died, monkeypatch) == [BASE.replace("/", "__")]
+
+    first = made.digests()[BASE]
+    (log,) = (made.home / "artifacts" / BASE / first).rglob("log.jsonl")
+    saved = ENOUGH // 5 * 5
+    assert read(log)[:saved] == before[:saved]  # with their times: these steps were not taken again
+    again = made.forge("run", "--select", BASE, "--force")
+    assert again.returncode == 0, again.stderr
+    assert made.digests()[BASE] == first
 
 
 FULL_DISK = """

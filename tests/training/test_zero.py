@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from zero_run import STEPS, learner_of, losses
+from zero_run import STEPS, WAYS, learner_of, losses
 
 from forge_dagster.errors import RecipeError
 from forge_dagster.model.build import build_model
@@ -16,9 +16,14 @@ from forge_dagster.recipe import ModelSpec
 from forge_dagster.training import zero
 from forge_dagster.training.execution import execution
 from forge_dagster.training.launch import rendezvous
+from forge_dagster.training.precision import Dtype
 from forge_dagster.training.settings import Settings
 from forge_dagster.training.sharded import groups_of
 from resources.compute import numerics
+
+TOLERANCE: dict[Dtype, float] = {"float32": 1e-5, "bfloat16": 5e-3}
+"""Of loss (nats a token) and gradient norm over twenty steps. Gradients are summed in another order; a weight that
+differs in its last bit of float32 may be rounded to the next bfloat16."""
 
 
 @pytest.mark.parametrize("architecture", ["qwen3_moe", pytest.param("qwen3", marks=pytest.mark.system)])
@@ -37,12 +42,13 @@ def test_two_processes_agree_with_one(
     )
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads((tmp_path / "told.json").read_text())
-    alone = losses(learner_of(spec, shards_folder, settings, 0), 0, STEPS)
-    assert alone[-1][0] < alone[0][0] - 1
-    for stage in ("1", "2", "3"):
-        assert told[stage]["again"] == told[stage]["straight"][STEPS // 2 :], stage
-        for mine, theirs in zip(alone, told[stage]["straight"], strict=True):
-            assert theirs == pytest.approx(mine, abs=1e-5), stage
+    for dtype, tolerance in TOLERANCE.items():
+        alone = losses(learner_of(spec, shards_folder, settings, dtype, 0), 0, STEPS)
+        assert alone[-1][0] < alone[0][0] - 1
+        for way in (f"{each} {stage}" for each, stage in WAYS if each == dtype):
+            assert told[way]["again"] == told[way]["straight"][STEPS // 2 :], way
+            for mine, theirs in zip(alone, told[way]["straight"], strict=True):
+                assert theirs == pytest.approx(mine, abs=tolerance), way
 
 
 def test_every_parameter_is_in_one_group(dense_or_mixture: ModelSpec) -> None:

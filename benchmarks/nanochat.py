@@ -1,0 +1,110 @@
+"""Validation bits per byte after the same time: the project's model and loop, and those of karpathy/nanochat.
+
+`python -m benchmarks nanochat FOLDER [--seconds 300] [--documents FOLDER] [--clock cpu] [--tuning] [--lowered]`. FOLDER
+is a checkout of nanochat (or FORGE_BENCH_NANOCHAT); nothing of it is in this repository. nanochat gets the best of
+three batch sizes, at its learning rates as they stand: its script lowers them for batches this small, which costs it
+much (--lowered shows it). Ours is saved, opened by AutoModelForCausalLM and scored by its logits; both read the same
+tokens and are scored on the same windows. `OURS` was chosen on the split of --tuning alone.
+"""
+
+import argparse
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import _nanochat as peer
+from benchmarks import _training as shared
+
+SECONDS = 300
+TARGET = 0.05
+BATCHES = (1024, 2048, 4096)
+TRIAL_STEPS = 12
+OURS: dict[str, Any] = {"size": "5M-shallow", "batch_tokens": 2048}
+"""What differs from learning.py: as many layers and parameters as nanochat has at this size, and a smaller batch."""
+
+
+def _nats(model: Any, inputs: Any, labels: Any) -> float:
+    import torch
+
+    from forge_dagster.training.batches import IGNORED
+    from forge_dagster.training.precision import autocast, effective_dtype
+
+    with autocast(effective_dtype()):
+        logits = model(input_ids=inputs).logits
+    return float(
+        torch.nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+    )
+
+
+def _ours(data: Path, seconds: float, clock: Callable[[], float], test_tokens: int) -> peer.Trained:
+    from transformers import AutoModelForCausalLM
+
+    def took(steps: int) -> float:
+        return shared.seconds_of(lambda: shared.ours(data, steps, **OURS), clock)
+
+    steps = shared.steps_in(seconds, took, trial=TRIAL_STEPS)
+    begun = clock()
+    model = shared.ours(data, steps, **OURS)
+    ended = clock()
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        opened = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True).eval()
+        bits = shared.bits_per_byte(data, test_tokens, lambda inputs, labels: _nats(opened, inputs, labels))
+    return peer.Trained(opened.num_parameters(), steps, ended - begun, bits)
+
+
+def _row(name: str, batch_tokens: int, found: peer.Trained, lower: str) -> None:
+    tokens = found.steps * batch_tokens
+    print(
+        f"{name:<34}{found.parameters / 1e6:>7.2f}{batch_tokens:>7}{tokens:>11,}{tokens / found.seconds:>10,.0f}"
+        f"{found.seconds:>8.0f}{found.bits_per_byte:>11.3f}{lower:>10}",
+        flush=True,
+    )
+
+
+def main(*options: str) -> None:
+    """Print bits per byte of each and how much lower ours are, or say what to clone."""
+    from forge_dagster.training.precision import thread_limit, threads
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks nanochat", description=__doc__)
+    parser.add_argument("checkout", nargs="?", type=Path, default=os.environ.get("FORGE_BENCH_NANOCHAT"))
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="training time of each")
+    parser.add_argument("--documents", type=Path, help="folder of .txt and .md files; a sample company if not given")
+    parser.add_argument("--clock", choices=sorted(shared.CLOCKS), default="wall", help=shared.CLOCK_HELP)
+    parser.add_argument("--test-tokens", type=int, default=shared.TEST_TOKENS, help="most tokens of held-out text")
+    parser.add_argument("--lowered", action="store_true", help="let nanochat's script lower its rates for the batch")
+    parser.add_argument("--tuning", action="store_true", help="hold out other documents than the test documents")
+    given = parser.parse_args(options)
+    if given.checkout is None or not (given.checkout / "scripts" / "base_train.py").is_file():
+        print(
+            f"\nAgainst nanochat: not run, {given.checkout} is no checkout of it. git clone {peer.REPOSITORY} FOLDER; "
+            f"git -C FOLDER checkout {peer.COMMIT}; then python -m benchmarks nanochat FOLDER"
+        )
+        return
+    told = ["git", "-C", str(given.checkout), "rev-parse", "HEAD"]
+    commit = subprocess.run(told, capture_output=True, text=True, check=True).stdout.strip()
+    with shared.token_shards(given.documents, tuning=given.tuning) as data, thread_limit(threads()):
+        print(
+            f"\nBits per byte after {given.seconds:.0f} s of {given.clock} time, {threads()} threads; target {TARGET}"
+        )
+        print(f"nanochat at {commit}; documents held out for {'tuning' if given.tuning else 'the test'}")
+        print(
+            f"{'':<34}{'M par.':>7}{'batch':>7}{'tokens':>11}{'tokens/s':>10}{'s':>8}{'bits/byte':>11}{'ours less':>10}"
+        )
+        ours = _ours(data, given.seconds, shared.CLOCKS[given.clock], given.test_tokens)
+        _row("forge-dagster", OURS["batch_tokens"], ours, "")
+        best = float("inf")
+        for batch_tokens in BATCHES:
+            run = peer.Run(
+                checkout=given.checkout.resolve(), data=data, batch_tokens=batch_tokens, lowered=given.lowered,
+                clock=given.clock, test_tokens=given.test_tokens,
+            )  # fmt: skip
+            theirs = peer.train(run, max(int(given.seconds / peer.pace(run)), 1))
+            best = min(best, theirs.bits_per_byte)
+            _row("nanochat", batch_tokens, theirs, f"{theirs.bits_per_byte - ours.bits_per_byte:.3f}")
+        print(f"ours less than nanochat's best: {best - ours.bits_per_byte:.3f}")
