@@ -41,9 +41,10 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     from forge_dagster.tokens.control import END_ID, PAD_ID
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.precision import thread_limit, threads
+    from forge_dagster.training.resumable import resumable
 
     settings = config.settings
-    model, tokenizer = common.begin(inputs["previous"], config.seed)
+    model, tokenizer = common.begin(inputs, config.seed)
     rows = common.text_rows(inputs["instructions"] / "rows.parquet", ("question", "answer"))
     prompts = [
         {"prompt": [{"role": "user", "content": row["question"]}], "answer": row["answer"]}
@@ -74,15 +75,14 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
         generation_kwargs={"eos_token_id": END_ID, "pad_token_id": PAD_ID},
     )
     with thread_limit(threads()):
-        trainer = GRPOTrainer(
+        trainer = resumable(GRPOTrainer)(
             model=model,
             reward_funcs=[policy_reward],
             args=arguments,
             train_dataset=Dataset.from_list(prompts),
             processing_class=tokenizer,
-            callbacks=[common.Progress(context, "reward")],
         )
-        log = common.train(trainer, context, plot="reward", name="reward")
+        log = common.train(trainer, context, common.identity(config, inputs), figure="reward", name="reward")
     if all(row.get("reward_std", 0.0) == 0.0 for row in log):
         raise DataError(
             f"every answer of all {len(log)} steps was rewarded alike",
