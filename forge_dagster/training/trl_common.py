@@ -21,6 +21,7 @@ from forge_dagster.stage import StageContext
 from forge_dagster.tokens.control import CONTROL, END
 from forge_dagster.training.job import TrainingJob
 from forge_dagster.training.precision import effective_dtype
+from forge_dagster.training.stop_rules import StopRules
 
 
 def arguments(context: StageContext, seed: int) -> dict[str, Any]:
@@ -114,6 +115,21 @@ class Progress(TrainerCallback):
         self.stopped = self.context.cancelled()
         control.should_training_stop |= self.stopped
         control.should_save |= self.stopped or time.monotonic() >= self.trainer.due
+
+
+class Watch(TrainerCallback):
+    """Ends a training whose log breaks a rule; `stopped` says which."""
+
+    def __init__(self, rules: StopRules) -> None:
+        self.rules = rules
+        self.stopped: dict[str, Any] | None = None
+
+    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.stopped is None and state.global_step < state.max_steps:
+            found = self.rules.judge(state.log_history)
+            if found is not None:
+                self.stopped = {"after_step": state.global_step, "of": state.max_steps, **found}
+                control.should_training_stop, control.should_save = True, False
 
 
 def train(
