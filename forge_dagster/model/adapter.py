@@ -22,11 +22,12 @@ def adapted(model: PreTrainedModel, *, rank: int, alpha: float, modules: Sequenc
     from peft import LoraConfig, get_peft_model
 
     names = [name.rpartition(".")[2] for name, each in model.named_modules() if isinstance(each, torch.nn.Linear)]
-    unknown = sorted(set(modules) - set(names))
-    if unknown or "lm_head" in modules:
+    known = sorted(set(names) - {"lm_head"})  # TRL multiplies by the head's own weight, past any adapter
+    unknown = sorted(set(modules) - set(known))
+    if unknown:
         raise RecipeError(
-            f"modules = {list(modules)}; this model has no {', '.join(unknown) or 'lm_head that an adapter can change'}",
-            rule=f"an adapter changes some of {', '.join(sorted(set(names) - {'lm_head'}))}",
+            f"modules = {list(modules)}; this model has no {', '.join(unknown)} for an adapter",
+            rule=f"an adapter changes some of {', '.join(known)}",
             mend="correct `modules` in the recipe",
         )
     torch.manual_seed(seed)

@@ -34,7 +34,8 @@ def served_as_trained(folder: Path) -> Finding:
     except (TemplateError, ValueError) as error:
         served, observed["template"] = [], str(error)
     if served != trained:
-        place = next((n for n, pair in enumerate(zip(trained, served, strict=False)) if pair[0] != pair[1]), len(served))
+        apart = (number for number, pair in enumerate(zip(trained, served, strict=False)) if pair[0] != pair[1])
+        place = next(apart, min(len(trained), len(served)))
         observed["differ_at"] = {"token": place, "trained": trained[place : place + 5], "served": served[place:][:5]}
     named = [tokenizer.convert_tokens_to_ids(token) for token in CONTROL]
     if named != list(range(len(CONTROL))):

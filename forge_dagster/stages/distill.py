@@ -1,4 +1,4 @@
-"""The distillation stage: the model learns what a larger one expects of each token of an answer (Hinton et al. 2015)."""
+"""The distillation stage: the model learns what a larger one expects at each token (Hinton et al. 2015)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,8 @@ class Settings(sft.Settings):
     """Settings of the SFT stage, and what is learnt from whom."""
 
     teacher: str = Field(
-        pattern=r"^[^/]+/[^/]+$", description="RECIPE/STAGE, or external/WEIGHTS for open weights that a recipe declares"
+        pattern=r"^[^/]+/[^/]+$",
+        description="RECIPE/STAGE, or external/WEIGHTS: open weights of a recipe",
     )
     temperature: float = Field(gt=0, description="both distributions are flattened by it before they are compared")
     hard_share: float = Field(ge=0, lt=1, description="weight of the answers themselves; the rest is the teacher's")

@@ -1,4 +1,4 @@
-"""The offset preference stage: DPO in which a pair must differ the more, the more its rewards do (Amini et al. 2024)."""
+"""The offset preference stage: DPO with a margin as large as rewards differ (Amini et al. 2024)."""
 
 from collections.abc import Mapping
 from dataclasses import replace

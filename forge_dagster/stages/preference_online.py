@@ -74,9 +74,7 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
             train_dataset=Dataset.from_list(prompts),
             processing_class=tokenizer,
         )
-        log = common.train(
-            learner, context, common.identity(config, inputs), figure="objective/scores", name="reward"
-        )
+        log = common.train(learner, context, common.identity(config, inputs), figure="objective/scores", name="reward")
     refuse_alike([row["objective/scores_margin"] for row in log])
     write_model(model, inputs["tokenizer"], out)
     first, last = common.ends(log, "objective/scores")
@@ -86,7 +84,6 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
             "reward": last,
             "first_reward": first,
             "scores_margin": common.ends(log, "objective/scores_margin")[1],
-            "kl": common.ends(log, "objective/kl")[1],
         },
     )
 

@@ -69,9 +69,9 @@ def pack(examples: Sequence[dict[str, list[int]]], length: int) -> list[dict[str
 
 
 def collate_packed(rows: Sequence[dict[str, list[int]]]) -> dict[str, Tensor]:
-    """Tensors [rows, longest]; without a mask, transformers makes one from the positions that keeps conversations apart.
+    """Tensors [rows, longest]; from the positions transformers makes the mask that keeps conversations apart.
 
-    See training/batches.py. The end of a short row counts from 0 too, as one more conversation that is not scored.
+    It does so if no mask is given (training/batches.py). The end of a short row counts from 0 too, as one more conversation that is not scored.
     """
     length = max(len(row["input_ids"]) for row in rows)
 

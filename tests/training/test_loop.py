@@ -18,7 +18,7 @@ from forge_dagster.recipe import ModelSpec
 from forge_dagster.stage import LocalContext, local_context
 from forge_dagster.tokens.order import Order, Span
 from forge_dagster.tokens.reader import open_documents
-from forge_dagster.training import checkpoint, guard, loop
+from forge_dagster.training import checkpoint, guard
 from forge_dagster.training.execution import Execution
 from forge_dagster.training.learner import Learner
 from forge_dagster.training.log import read
