@@ -71,7 +71,8 @@ def pack(examples: Sequence[dict[str, list[int]]], length: int) -> list[dict[str
 def collate_packed(rows: Sequence[dict[str, list[int]]]) -> dict[str, Tensor]:
     """Tensors [rows, longest]; from the positions transformers makes the mask that keeps conversations apart.
 
-    It does so if no mask is given (training/batches.py). The end of a short row counts from 0 too, as one more conversation that is not scored.
+    It does so if no mask is given (training/batches.py). The end of a short row counts from 0 too, as one more
+    conversation, which is not scored.
     """
     length = max(len(row["input_ids"]) for row in rows)
 

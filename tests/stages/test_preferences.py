@@ -47,11 +47,11 @@ def test_the_offset_is_a_margin_in_the_loss(post, tmp_path: Path, monkeypatch):
         chosen, rejected = ratios.chunk(2)
         assert (batch["offset"] == 3.0).all()  # in form and right, against out of form
         expected = -logsigmoid(0.1 * (chosen - rejected) - batch["offset"]).mean()
-        assert batch["loss"] == pytest.approx(float(expected), rel=1e-4)
+        assert batch["loss"] == pytest.approx(float(expected), rel=2e-3)  # trained in bfloat16
     margin = 0.1 * (chosen - rejected).mean()
     lines = (tmp_path / "beside" / "log.csv").read_text().splitlines()
     logged = float(dict(zip(lines[0].split(","), lines[-1].split(","), strict=True))["rewards/margins"])
-    assert logged == pytest.approx(float(margin), rel=1e-3)
+    assert logged == pytest.approx(float(margin), rel=2e-2)
 
 
 def _pairs(folder: Path, rows: list[tuple[str, str, str]]) -> Path:

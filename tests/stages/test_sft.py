@@ -79,20 +79,24 @@ def test_packed_and_padded_conversations_have_one_loss(post, tmp_path: Path):
 def test_conversations_that_do_not_fit_are_counted_or_refused(post, tmp_path: Path):
     with pytest.raises(DataError, match="at most 16 tokens"):
         post.run("sft", tmp_path, max_length=16)
-    encoder, kept = load_encoder(post.inputs["tokenizer"]), []
-    for length in (30, 128):
-        examples, too_long = taught(post.inputs["instructions"], post.inputs["tokenizer"], "{answer}", length)
-        assert len(examples) + too_long == 36
-        kept.append(len(examples))
-    assert 0 < kept[0] < kept[1] == 36
-    assert encoder.get_vocab_size() == 300
+    lengths = {}
+    for length in range(16, 97):
+        try:
+            kept, too_long = taught(post.inputs["instructions"], post.inputs["tokenizer"], "{answer}", length)
+        except DataError:
+            continue
+        assert len(kept) + too_long == 36
+        assert max(len(each["input_ids"]) for each in kept) <= length
+        lengths[length] = len(kept)
+    assert len(set(lengths.values())) > 2
+    assert lengths[96] == 36
     with pytest.raises(RecipeError, match="max_length = 129, the model reads 128"):
         post.run("sft", tmp_path, max_length=129)
 
 
 def test_a_loss_that_is_no_number_stops_the_stage(post, tmp_path: Path):
-    with pytest.raises(DataError, match="loss = (nan|inf) at step"):
-        post.run("sft", tmp_path, learning_rate=1e38, epochs=4)
+    with pytest.raises(DataError, match=r"loss = (nan|inf) at step"):
+        post.run("sft", tmp_path, learning_rate=1e25, epochs=4)
 
 
 def test_a_merged_adapter_answers_as_the_adapter_does(post, tmp_path: Path):
