@@ -47,7 +47,7 @@ def _checkpoint(recipe: Recipe, link: Link) -> Hop:
         module=module.__name__,
         description=module.__doc__.strip(),
         group=recipe.name.replace("-", "_"),
-        inputs={name: _needed(recipe, name) for name in needs} | link.reads,
+        inputs={**{name: _needed(recipe, name) for name in needs}, **link.reads},
         config=config,
         kinds=frozenset({"torch", "huggingface"}),
     )

@@ -14,7 +14,7 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 
 
-def adapted(model: PreTrainedModel, *, rank: int, alpha: float, modules: Sequence[str], seed: int) -> Any:
+def adapted(model: PreTrainedModel, *, rank: int, alpha: int, modules: Sequence[str], seed: int) -> Any:
     """Return the model with an untrained adapter, which alone is trained from here on.
 
     Raises RecipeError if no matrix has a name that ends in one of `modules`.

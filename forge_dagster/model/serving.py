@@ -30,7 +30,8 @@ def served_as_trained(folder: Path) -> Finding:
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     observed: dict[str, Any] = {}
     try:
-        served = tokenizer.apply_chat_template(list(CONVERSATION), add_generation_prompt=True)["input_ids"]
+        encoded: Any = tokenizer.apply_chat_template(list(CONVERSATION), add_generation_prompt=True)
+        served = encoded["input_ids"]
     except (TemplateError, ValueError) as error:
         served, observed["template"] = [], str(error)
     if served != trained:

@@ -69,7 +69,7 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
                 max_new_tokens=settings.max_new_tokens,
                 max_length=positions,
                 temperature=settings.temperature,
-                beta=settings.beta,
+                beta=[settings.beta],
             ),
             train_dataset=Dataset.from_list(prompts),
             processing_class=tokenizer,

@@ -18,7 +18,7 @@ class Settings(sft.Settings):
     """Settings of the SFT stage, and the shape of the updates."""
 
     rank: int = Field(ge=1, description="rank of each update")
-    alpha: float = Field(gt=0, description="an update is scaled by alpha / rank")
+    alpha: int = Field(ge=1, description="an update is scaled by alpha / rank")
     modules: tuple[str, ...] = Field(
         min_length=1, description="ends of the names of the matrices that are updated, e.g. q_proj, v_proj"
     )

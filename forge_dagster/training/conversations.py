@@ -53,6 +53,7 @@ def pack(examples: Sequence[dict[str, list[int]]], length: int) -> list[dict[str
     that has room (best-fit decreasing); `position_ids` begin at 0 in each."""
     rows: list[dict[str, list[int]]] = []
     by_room: dict[int, list[dict[str, list[int]]]] = defaultdict(list)
+    row: dict[str, list[int]]
     for example in sorted(examples, key=lambda each: -len(each["input_ids"])):
         size = len(example["input_ids"])
         room = next((room for room in range(size, length) if by_room[room]), None)

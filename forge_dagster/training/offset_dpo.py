@@ -23,8 +23,9 @@ class OffsetDPOTrainer(DPOTrainer):
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
-        if OFFSET not in self._signature_columns:
-            self._signature_columns.append(OFFSET)
+        columns: Any = self._signature_columns
+        if OFFSET not in columns:
+            columns.append(OFFSET)
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         inputs = dict(inputs)
@@ -33,7 +34,7 @@ class OffsetDPOTrainer(DPOTrainer):
         inputs |= {"ref_chosen_logps": chosen + offset / self.beta, "ref_rejected_logps": rejected}
         loss = super()._compute_loss(model, inputs, return_outputs)
         for name in ("rewards/chosen", "rewards/margins"):  # of the model itself, without the offset
-            self._metrics["train" if self.model.training else "eval"][name][-1] += offset.mean().item()
+            self._metrics["train"][name][-1] += offset.mean().item()
         return loss
 
 

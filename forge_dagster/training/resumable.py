@@ -44,7 +44,8 @@ class Resumable:
 
     def _save_checkpoint(self: Any, model: Any, trial: Any) -> None:
         begun = time.monotonic()
-        optimizer, (kind, *numpy_rest) = self.optimizer.state_dict(), np.random.get_state()
+        optimizer: Any = self.optimizer.state_dict()
+        numpy: Any = np.random.get_state()
         moments = {f"{number}.{name}": t for number, by in optimizer["state"].items() for name, t in by.items()}
         checkpoint.save(
             self.checkpoints,
@@ -56,7 +57,7 @@ class Resumable:
                 "groups": optimizer["param_groups"],
                 "schedule": self.lr_scheduler.state_dict(),
                 "python": random.getstate(),
-                "numpy": [kind, numpy_rest[0].tolist(), *numpy_rest[1:]],
+                "numpy": [numpy[0], numpy[1].tolist(), *numpy[2:]],
                 "tokens": getattr(self, "_total_train_tokens", None),
             },
             keep=(),
