@@ -38,14 +38,15 @@ def settings(stage: str, steps: int) -> dict[str, Any]:
     sampled: dict[str, Any] = {key: of_rl[key] for key in TAKES}
     # A form that answers of a model without training have now and then.
     sampled |= {"steps": max(steps // 4, 2), "answer_form": r"[\s\S]*[aeiou]\W*"}
-    return {
+    every: dict[str, dict[str, Any]] = {
         "sft": {**SIZE, "epochs": 1, "answer_template": "Answer: {answer}.", "packing": False},
         "preference": {**pairs, "sft_weight": 1.0},
         "kto": pairs,
         "reward_model": {**SIZE, "epochs": 1},
         "rl": sampled,
         "rloo": sampled,
-    }[stage]
+    }
+    return every[stage]
 
 
 STAGES = ("sft", "preference", "kto", "reward_model", "rl", "rloo")
@@ -154,7 +155,6 @@ def main(*options: str) -> None:
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     given = parser.parse_args(options)
     clock = shared.CLOCKS[given.clock]
-    rows = []
     with company(given.steps) as inputs:
         for stage in given.stages:
             pairs = [
@@ -162,8 +162,8 @@ def main(*options: str) -> None:
                 for _ in range(given.rounds)
             ]
             ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
-            rows.append((stage, ours, theirs, [a / b for a, b in pairs]))
-        show("Seconds of one step; ours may take 1/0.97 = 1.03 of TRL's", rows, peer=PEER)
+            row = (stage, ours, theirs, [a / b for a, b in pairs])
+            show("Seconds of one step; ours may take 1/0.97 = 1.03 of TRL's", [row], peer=PEER)
         batch, single = zip(*(generation(inputs, clock) for _ in range(given.rounds)), strict=True)
     told = statistics.median(b / a for a, b in zip(batch, single, strict=True))
     print(f"\n64 answers of 32 tokens: one by one takes {told:.1f} times as long as one batch (at least 3 wanted)")
