@@ -157,10 +157,11 @@ def main(*options: str) -> None:
     clock = shared.CLOCKS[given.clock]
     with company(given.steps) as inputs:
         for stage in given.stages:
-            pairs = [
-                [seconds_a_step(stage, inputs, given.steps, clock, bare=bare) for bare in (False, True)]
-                for _ in range(given.rounds)
-            ]
+            pairs = []
+            for number in range(-1, given.rounds):  # the first round warms up; who begins changes in turn
+                order = (False, True) if number % 2 else (True, False)
+                took = {bare: seconds_a_step(stage, inputs, given.steps, clock, bare=bare) for bare in order}
+                pairs += [[took[False], took[True]]] if number >= 0 else []
             ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
             row = (stage, ours, theirs, [a / b for a, b in pairs])
             show("Seconds of one step; ours may take 1/0.97 = 1.03 of TRL's", [row], peer=PEER)
