@@ -3,9 +3,10 @@
 from assets.documents import POLICY
 from assets.hop import Hop
 from assets.weights import weights_key
-from forge_dagster.declared import Declared, stage_module, training_job
+from forge_dagster.chain import Link, chain, checkpoint_key, scored
+from forge_dagster.declared import Declared, training_job
 from forge_dagster.evaluation.scorecard import ScorecardConfig
-from forge_dagster.recipe import Recipe, StageEntry
+from forge_dagster.recipe import Recipe
 from forge_dagster.release import ReleaseConfig
 from forge_dagster.stage import FrozenModel
 
@@ -20,10 +21,8 @@ def model_hops(declared: Declared) -> list[Hop]:
 
 
 def _recipe_hops(recipe: Recipe) -> list[Hop]:
-    hops: list[Hop] = []
-    for entry in recipe.stages:
-        hops.append(_checkpoint(recipe, entry, hops[-1].key if hops else None))
-    checkpoints = {entry.stage: hop.key for entry, hop in zip(recipe.stages, hops, strict=True)}
+    hops = [_checkpoint(recipe, link) for link in chain(recipe)]
+    checkpoints = {name: checkpoint_key(recipe.name, name) for name in scored(recipe)}
     return [*hops, _scorecard(recipe, checkpoints), _release(recipe, hops[-1].key)]
 
 
@@ -35,20 +34,20 @@ def _needed(recipe: Recipe, name: str) -> str:
     return f"{name}/{recipe.tokenizer_name}" if name in ("tokenizer", "token_shards") else name
 
 
-def _checkpoint(recipe: Recipe, entry: StageEntry, previous: str | None) -> Hop:
-    module = stage_module(entry.stage)
-    inputs = {name: _needed(recipe, name) for name in ("tokenizer", *module.NEEDS)}
+def _checkpoint(recipe: Recipe, link: Link) -> Hop:
+    called, module = link.entry.called, link.module
+    needs = [name for name in ("tokenizer", *module.NEEDS) if name not in link.reads]
 
     def config(declared: Declared) -> FrozenModel:
         frozen = declared.recipes[recipe.name]
-        return training_job(frozen, next(item for item in frozen.stages if item.stage == entry.stage))
+        return training_job(frozen, next(entry for entry in frozen.stages if entry.called == called))
 
     return Hop(
-        asset=f"{recipe.name}/{entry.stage}_checkpoint",
+        asset=checkpoint_key(recipe.name, called),
         module=module.__name__,
         description=module.__doc__.strip(),
         group=recipe.name.replace("-", "_"),
-        inputs=inputs | ({"previous": previous} if previous else {}),
+        inputs={**{name: _needed(recipe, name) for name in needs}, **link.reads},
         config=config,
         kinds=frozenset({"torch", "huggingface"}),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from forge_dagster import stages
+from forge_dagster.chain import chain, stage_module, teachers_exist
 from forge_dagster.corpus import kinds, names
 from forge_dagster.errors import RecipeError
 from forge_dagster.home import folder_of
@@ -40,29 +40,13 @@ class Declared(FrozenModel):
         return found
 
 
-@cache
-def stage_names() -> tuple[str, ...]:
-    """The training stages there are: the files of forge_dagster/stages."""
-    folder = Path(stages.__path__[0])
-    return tuple(sorted(path.stem for path in folder.glob("[!_]*.py")))
-
-
-def stage_module(name: str) -> Any:
-    """The module of a training stage. Raises RecipeError if there is no such file."""
-    if name not in stage_names():
-        raise RecipeError(
-            f"stage: {name!r}", rule=f"a stage is one of {', '.join(stage_names())}", mend="choose one of these"
-        )
-    return importlib.import_module(f"{stages.__name__}.{name}")
-
-
 def training_job(recipe: Recipe, entry: StageEntry) -> TrainingJob[Any]:
     """The typed configuration of one stage of a recipe. Raises RecipeError on a broken rule."""
     settings: type[FrozenModel] = stage_module(entry.stage).Settings
     try:
         typed = settings.model_validate(entry.settings)
     except ValidationError as error:
-        raise explain(Path(f"{recipe.name}.yaml (stage {entry.stage})"), error) from error
+        raise explain(Path(f"{recipe.name}.yaml (stage {entry.called})"), error) from error
     return TrainingJob[Any](seed=recipe.seed, model=recipe.model, settings=typed)
 
 
@@ -96,6 +80,8 @@ def load_declared() -> Declared:
     for recipe in recipes.values():
         for entry in recipe.stages:
             training_job(recipe, entry)
+        chain(recipe)
+    teachers_exist(recipes)
     sources = load_sources(folder_of("sources"))
     for recipe in recipes.values():
         _mixes_what_is_there(recipe, sources)

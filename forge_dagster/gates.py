@@ -3,11 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from forge_dagster.recipe import Gate
+from forge_dagster.recipe import UNTRAINED, Gate
 from forge_dagster.stage import FrozenModel
-
-UNTRAINED = "untrained"
-"""Name under which the scores of the model before its training stand; for open weights, of these as they came."""
 
 Scores = Mapping[str, Mapping[str, float | int | None]]
 """Metric -> {"value", "stderr", "n"}."""

@@ -52,7 +52,7 @@ def model_card(
             "",
             recipe.description,
             "",
-            f"{_beginning(recipe)} Stages: {', '.join(entry.stage for entry in recipe.stages)}. Seed {recipe.seed}.",
+            f"{_beginning(recipe)} Stages: {', '.join(entry.called for entry in recipe.stages)}. Seed {recipe.seed}.",
             "",
             "## Data",
             "",

@@ -10,6 +10,9 @@ from forge_dagster.source import Name, explain, read_yaml
 from forge_dagster.stage import FrozenModel
 
 MOE = ("mixtral", "qwen3_moe")
+BEGINNINGS = ("base", "continued")
+UNTRAINED = "untrained"
+"""Name under which the scores of the model before its training stand; for open weights, of these as they came."""
 
 
 class TokenizerSpec(FrozenModel):
@@ -85,7 +88,13 @@ class StageEntry(FrozenModel):
     """One training stage: a file name in forge_dagster/stages, and that stage's own settings."""
 
     stage: Name
+    name: Name | None = Field(default=None, description="what its checkpoint is called; as the stage if not given")
     settings: dict[str, Any]
+
+    @property
+    def called(self) -> str:
+        """What its checkpoint is called."""
+        return self.name or self.stage
 
 
 class Gate(FrozenModel):
@@ -134,15 +143,20 @@ class Recipe(FrozenModel):
             raise ValueError(
                 f"tokenizer.kind = {self.tokenizer.kind!r}; `inherited` goes with `weights`, `byte-bpe` with `model`"
             )
-        names = [entry.stage for entry in self.stages]
+        kinds, names = [entry.stage for entry in self.stages], [entry.called for entry in self.stages]
         first = "continued" if self.weights else "base"
-        if names[0] != first:
+        if kinds[0] != first:
             raise ValueError(
-                f"the first stage is {names[0]!r}; a recipe begins with base (from scratch) or continued (from "
+                f"the first stage is {kinds[0]!r}; a recipe begins with base (from scratch) or continued (from "
                 f"weights), here {first}"
             )
+        again = [kind for kind in kinds[1:] if kind in BEGINNINGS]
+        if again:
+            raise ValueError(f"stages = {kinds}: {again[0]} is the first stage or none")
         if len(set(names)) < len(names):
-            raise ValueError(f"stages = {names}: each stage is named once")
+            raise ValueError(f"stages = {names}: each has a name of its own; give one that comes again a `name`")
+        if UNTRAINED in names:
+            raise ValueError(f"stages = {names}: {UNTRAINED} is the model before its first stage")
         return self
 
 

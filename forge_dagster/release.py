@@ -11,12 +11,13 @@ from typing import Any
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from forge_dagster.chain import scored
 from forge_dagster.errors import VerdictError
 from forge_dagster.evaluation.score import Score, plain, scored_digests
 from forge_dagster.gates import Verdict, judge, passed
 from forge_dagster.model_card import model_card
 from forge_dagster.provenance.files import content_digest, list_files, sha256_file
-from forge_dagster.recipe import Recipe
+from forge_dagster.recipe import UNTRAINED, Recipe
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 from forge_dagster.tokens.encoding import TOKENIZER_FILES
 
@@ -52,7 +53,7 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
     one file of safetensors with its tokenizer. Whether the scorecard says `passed` counts for nothing.
     """
     scores = read_scores(inputs["scorecard"] / "scorecard.json")
-    expected = ["untrained", *(entry.stage for entry in config.recipe.stages)]
+    expected = [UNTRAINED, *scored(config.recipe)]
     if list(scores) != expected:
         raise VerdictError(f"the scorecard scores {list(scores)}", rule=f"every checkpoint in order: {expected}")
     verdicts = judge(config.recipe.gates, plain(scores))

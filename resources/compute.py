@@ -6,7 +6,7 @@ from typing import Any
 from forge_dagster.training.execution import execution
 from forge_dagster.training.precision import cpu_flags
 
-COMPUTING_LIBRARIES = ("torch", "transformers", "trl", "accelerate", "tokenizers", "safetensors", "lm-eval")
+COMPUTING_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers", "safetensors", "lm-eval")
 DECISIVE_FLAGS = frozenset({"avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16"})
 
 

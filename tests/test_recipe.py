@@ -65,11 +65,11 @@ def test_a_gate_asks_something(tmp_path: Path, recipe):
     assert "a gate sets minimum" in broken(tmp_path, recipe)
 
 
-def test_stages_begin_with_base_and_come_once(tmp_path: Path, recipe):
+def test_stages_begin_with_base_and_have_names(tmp_path: Path, recipe):
     recipe["stages"] = recipe["stages"][1:]
     assert "begins with base" in broken(tmp_path, recipe)
-    recipe["stages"] = [{"stage": "base", "settings": {}}] * 2
-    assert "named once" in broken(tmp_path, recipe)
+    recipe["stages"] = [{"stage": "base", "settings": {}}] + [{"stage": "sft", "settings": {}}] * 2
+    assert "each has a name of its own" in broken(tmp_path, recipe)
 
 
 CONTINUED = PROJECT / "benchmarks" / "continued.yaml"
@@ -152,7 +152,7 @@ def test_stage_settings_are_checked(tmp_path: Path, recipe):
     recipe["stages"][1]["stage"] = "distil"
     path.write_text(yaml.safe_dump(recipe))
     found = load_recipe(path)
-    with pytest.raises(RecipeError, match="a stage is one of base, continued, preference, rl, sft"):
+    with pytest.raises(RecipeError, match="a stage is one of base, continued, distill, kto, merge"):
         training_job(found, found.stages[1])
 
 

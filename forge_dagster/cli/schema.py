@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
+from forge_dagster.chain import stage_module, stage_names
 from forge_dagster.cli.console import print_json
-from forge_dagster.declared import kind_module, kind_names, stage_module, stage_names
+from forge_dagster.declared import kind_module, kind_names
 from forge_dagster.errors import UserError
 from forge_dagster.policy import Policy
 from forge_dagster.recipe import Recipe

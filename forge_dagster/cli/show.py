@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from forge_dagster.chain import stage_module, stage_names
 from forge_dagster.cli.console import Json, amount, out, print_json
-from forge_dagster.declared import stage_module, stage_names
 from forge_dagster.errors import UserError
 from forge_dagster.home import home
 from forge_dagster.provenance.build import load_findings

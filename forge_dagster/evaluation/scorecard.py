@@ -14,9 +14,9 @@ from pydantic import Field
 
 from forge_dagster.errors import DataError, InterruptedRun, VerdictError
 from forge_dagster.evaluation.score import Score, plain, scored_digests
-from forge_dagster.gates import UNTRAINED, judge, passed
+from forge_dagster.gates import judge, passed
 from forge_dagster.policy import Policy
-from forge_dagster.recipe import Gate, ModelSpec
+from forge_dagster.recipe import UNTRAINED, Gate, ModelSpec
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 from forge_dagster.tokens.control import CONTROL
 

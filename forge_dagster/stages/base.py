@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MIXTURE = "mixture.json"
 NEEDS = ("token_shards",)
-CHECK_NAMES = ("folder_is_complete", "weights_are_finite")
+CHECK_NAMES = ("folder_is_complete", "weights_are_finite", "served_as_trained")
 EXPERTS_CHECK = "experts_are_alive"
 TRAINING = "training.json"
 LAST_ROWS = 20
@@ -120,10 +120,20 @@ def train(
 
 
 def check(content: Path) -> list[Finding]:
-    """Judge a model folder: every file that a reader needs is there, and every weight is a number."""
+    """Judge a model folder: its files are there, its weights are numbers, and servers read chats as training did."""
+    from forge_dagster.model.serving import served_as_trained
+
+    findings = check_files(content, ("generation_config.json",))
+    if not findings[0].passed:
+        return [*findings, Finding(name=CHECK_NAMES[2], passed=False)]
+    return [*findings, served_as_trained(content)]
+
+
+def check_files(content: Path, more: tuple[str, ...] = ()) -> list[Finding]:
+    """Judge any folder of whole weights: every file that a reader needs is there, and every weight is a number."""
     from safetensors import safe_open
 
-    wanted = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    wanted = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", *more)
     missing = [name for name in wanted if not (content / name).is_file()]
     broken: list[str] = []
     if "model.safetensors" not in missing:

@@ -1,7 +1,8 @@
 """The preference stage: the model learns to prefer answers that keep the policy (DPO, Rafailov et al. 2023)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -25,25 +26,39 @@ class Settings(FrozenModel):
 
 
 def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, context: StageContext) -> Report:
-    """Train on the preference pairs against a frozen copy of the model it began with (TRL DPOTrainer)."""
+    """Train on the preference pairs against a frozen copy of the model it began with (TRL DPOTrainer).
+
+    A pair that prefers an answer to itself or does not fit is left out and counted. Raises DataError if none is left.
+    """
+    from trl import DPOTrainer
+
+    return prefer(inputs, config, out, context, trainer=DPOTrainer)
+
+
+def prefer(
+    inputs: Mapping[str, Path],
+    config: TrainingJob[Any],
+    out: Path,
+    context: StageContext,
+    *,
+    trainer: type,
+    columns: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+    **options: Any,
+) -> Report:
+    """Train by a kind of DPOTrainer, which is given `options` too, on pairs with the further `columns` of each."""
     from datasets import Dataset
-    from trl import DPOConfig, DPOTrainer
+    from trl import DPOConfig
 
     from forge_dagster.model.folder import load_model, write_model
     from forge_dagster.training import trl_common as common
+    from forge_dagster.training.pairs import pairs
     from forge_dagster.training.precision import thread_limit, threads
+    from forge_dagster.training.resumable import resumable
 
     settings = config.settings
-    model, tokenizer = common.begin(inputs["previous"], config.seed)
-    rows = common.text_rows(inputs["preferences"] / "rows.parquet", ("prompt", "chosen", "rejected"))
-    pairs = [
-        {
-            "prompt": [{"role": "user", "content": row["prompt"]}],
-            "chosen": [{"role": "assistant", "content": row["chosen"]}],
-            "rejected": [{"role": "assistant", "content": row["rejected"]}],
-        }
-        for row in rows
-    ]
+    model, tokenizer = common.begin(inputs, config.seed)
+    common.fits(settings.max_length, model, "max_length")
+    rows, counts = pairs(inputs["preferences"], inputs["tokenizer"], settings.max_length)
     arguments = DPOConfig(
         **common.arguments(context, config.seed),
         learning_rate=settings.learning_rate,
@@ -56,18 +71,20 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
         loss_weights=[1.0, settings.sft_weight],
     )
     with thread_limit(threads()):
-        trainer = DPOTrainer(
+        learner = resumable(trainer)(
             model=model,
             ref_model=load_model(inputs["previous"]),
             args=arguments,
-            train_dataset=Dataset.from_list(pairs),
+            train_dataset=Dataset.from_list([{**row, **columns(row)} for row in rows]),
             processing_class=tokenizer,
-            callbacks=[common.Progress(context, "loss")],
+            **options,
         )
-        log = common.train(trainer, context, plot="rewards/margins", name="margin")
+        log = common.train(
+            learner, context, common.identity(config, inputs), figure="loss", plot="rewards/margins", name="margin"
+        )
     write_model(model, inputs["tokenizer"], out)
     return Report(
-        counts={"pairs": len(pairs), "steps": len(log)},
+        counts={**counts, "steps": len(log)},
         metrics={
             "loss": common.ends(log, "loss")[1],
             "margin": common.ends(log, "rewards/margins")[1],

@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import Field
 
 from forge_dagster.errors import DataError
-from forge_dagster.rewards import reward
-from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
-from forge_dagster.stages.base import CHECK_NAMES, check
+from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
+from forge_dagster.stages import base
 from forge_dagster.training.job import TrainingJob
+from forge_dagster.training.stop_rules import RAN_ON, StopRules, check_training, write_training
 
 NEEDS = ("instructions",)
 
@@ -27,6 +27,7 @@ class Settings(FrozenModel):
     max_new_tokens: int = Field(ge=4, description="longest answer, in tokens")
     temperature: float = Field(gt=0)
     beta: float = Field(gt=0, description="weight of the KL divergence from where the model began")
+    stop: StopRules = Field(description="when the stage ends early; what was learnt by then is kept")
 
 
 def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, context: StageContext) -> Report:
@@ -34,68 +35,70 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
 
     Raises DataError if every answer is rewarded alike throughout, or a prompt leaves no room for an answer.
     """
-    from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
+
+    return reinforce(inputs, config, out, context, trainer=GRPOTrainer, arguments=GRPOConfig, loss_type="grpo")
+
+
+def reinforce(
+    inputs: Mapping[str, Path],
+    config: TrainingJob[Any],
+    out: Path,
+    context: StageContext,
+    *,
+    trainer: type,
+    arguments: type,
+    **options: Any,
+) -> Report:
+    """Train by a trainer of TRL that compares several answers to each question; `options` are further arguments."""
+    from datasets import Dataset
 
     from forge_dagster.model.folder import write_model
     from forge_dagster.tokens.control import END_ID, PAD_ID
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.precision import thread_limit, threads
+    from forge_dagster.training.resumable import resumable
+    from forge_dagster.training.scoring import reward_function
 
     settings = config.settings
-    model, tokenizer = common.begin(inputs["previous"], config.seed)
-    rows = common.text_rows(inputs["instructions"] / "rows.parquet", ("question", "answer"))
-    prompts = [
-        {"prompt": [{"role": "user", "content": row["question"]}], "answer": row["answer"]}
-        for row in rows
-        if row["split"] == "train"
-    ]
-    _room(prompts, tokenizer, model.config.max_position_embeddings - settings.max_new_tokens)
-
-    def policy_reward(completions: list[list[dict[str, str]]], answer: list[str], **_: Any) -> list[float | None]:
-        texts = [completion[0]["content"].strip() for completion in completions]
-        return [
-            reward(text, answer=right, form=settings.answer_form) for text, right in zip(texts, answer, strict=True)
-        ]
-
-    arguments = GRPOConfig(
-        **common.arguments(context, config.seed),
-        learning_rate=settings.learning_rate,
-        warmup_steps=settings.warmup_share,
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.prompts * settings.generations,
-        num_generations=settings.generations,
-        max_completion_length=settings.max_new_tokens,
-        temperature=settings.temperature,
-        beta=settings.beta,
-        loss_type="grpo",
-        # Log-probabilities are taken of the answers alone, for which the balancing loss of a mixture is not defined.
-        router_aux_loss_coef=0.0,
-        generation_kwargs={"eos_token_id": END_ID, "pad_token_id": PAD_ID},
-    )
+    model, tokenizer = common.begin(inputs, config.seed)
+    prompts = questions(inputs, tokenizer, model.config.max_position_embeddings - settings.max_new_tokens)
     with thread_limit(threads()):
-        trainer = GRPOTrainer(
+        learner = resumable(trainer)(
             model=model,
-            reward_funcs=[policy_reward],
-            args=arguments,
+            reward_funcs=[reward_function(settings.answer_form)],
+            args=arguments(
+                **common.arguments(context, config.seed),
+                learning_rate=settings.learning_rate,
+                warmup_steps=settings.warmup_share,
+                max_steps=settings.steps,
+                per_device_train_batch_size=settings.prompts * settings.generations,
+                num_generations=settings.generations,
+                max_completion_length=settings.max_new_tokens,
+                temperature=settings.temperature,
+                beta=settings.beta,
+                # Log-probabilities are taken of the answers alone, for which the balancing loss of a mixture is not
+                # defined.
+                router_aux_loss_coef=0.0,
+                generation_kwargs={"eos_token_id": END_ID, "pad_token_id": PAD_ID},
+                **options,
+            ),
             train_dataset=Dataset.from_list(prompts),
             processing_class=tokenizer,
-            callbacks=[common.Progress(context, "reward")],
         )
-        log = common.train(trainer, context, plot="reward", name="reward")
-    if all(row.get("reward_std", 0.0) == 0.0 for row in log):
-        raise DataError(
-            f"every answer of all {len(log)} steps was rewarded alike",
-            rule="RL learns from differences between answers to one question",
-            mend="train SFT longer, or raise temperature or generations",
-        )
+        watch = common.Watch(settings.stop)
+        learner.add_callback(watch)
+        log = common.train(learner, context, common.identity(config, inputs), figure="reward", name="reward")
+    refuse_alike([row.get("reward_std", 0.0) for row in log])
     write_model(model, inputs["tokenizer"], out)
+    write_training(out, len(log), watch.stopped)
     first, last = common.ends(log, "reward")
     return Report(
         counts={
             "prompts": len(prompts),
             "steps": len(log),
             "answers": len(log) * settings.prompts * settings.generations,
+            "stopped_early": int(watch.stopped is not None),
         },
         metrics={
             "reward": last,
@@ -106,7 +109,18 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     )
 
 
-def _room(prompts: list[dict[str, Any]], tokenizer: Any, room: int) -> None:
+def questions(inputs: Mapping[str, Path], tokenizer: Any, room: int) -> list[dict[str, Any]]:
+    """The train split of the instructions as prompts with their right `answer`.
+
+    Raises DataError if a prompt has more than `room` tokens.
+    """
+    from forge_dagster.training.trl_common import text_rows
+
+    prompts = [
+        {"prompt": [{"role": "user", "content": row["question"]}], "answer": row["answer"]}
+        for row in text_rows(inputs["instructions"] / "rows.parquet", ("question", "answer"))
+        if row["split"] == "train"
+    ]
     for row in prompts:
         length = len(tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True)["input_ids"])
         if length > room:
@@ -115,6 +129,22 @@ def _room(prompts: list[dict[str, Any]], tokenizer: Any, room: int) -> None:
                 rule=f"a prompt leaves room for an answer: at most {room} tokens",
                 mend="lower max_new_tokens or raise sequence_length of the base stage",
             )
+    return prompts
 
 
-STAGE = Stage(run=run, check=check, check_names=CHECK_NAMES, computes_floats=True)
+def refuse_alike(differences: list[float]) -> None:
+    """Raise DataError if the rewards of no step differed."""
+    if not any(differences):
+        raise DataError(
+            f"every answer of all {len(differences)} steps was rewarded alike",
+            rule="RL learns from differences between answers to one question",
+            mend="train SFT longer, or raise temperature or generations",
+        )
+
+
+def check(content: Path) -> list[Finding]:
+    """Judge the model folder, and tell if the training was stopped early."""
+    return [*base.check(content), check_training(content)]
+
+
+STAGE = Stage(run=run, check=check, check_names=(*base.CHECK_NAMES, RAN_ON), computes_floats=True)

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from forge_dagster.errors import DataError
 from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
 from forge_dagster.stages.base import CHECK_NAMES, check
 from forge_dagster.training.job import TrainingJob
 
 NEEDS = ("instructions",)
-IGNORED = -100
 
 
 class Settings(FrozenModel):
@@ -21,40 +20,49 @@ class Settings(FrozenModel):
     learning_rate: float = Field(gt=0)
     warmup_share: float = Field(ge=0, lt=1)
     epochs: float = Field(gt=0)
-    batch_size: int = Field(ge=1, description="conversations of one step")
+    batch_size: int = Field(ge=1, description="conversations of one step; rows of them if packed")
     max_length: int = Field(ge=16, description="tokens; longer conversations are left out")
+    packing: bool = Field(description="whether a row of max_length tokens holds several conversations, kept apart")
 
 
 def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, context: StageContext) -> Report:
     """Fine-tune on the train split of the instructions (TRL SFTTrainer). Raises DataError if no row fits."""
-    from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTTrainer
 
     from forge_dagster.model.folder import write_model
-    from forge_dagster.tokens.encoding import encode_chat, load_encoder
     from forge_dagster.training import trl_common as common
+
+    model, tokenizer = common.begin(inputs, config.seed)
+    report = tune(inputs, config, context, model=model, tokenizer=tokenizer, trainer=SFTTrainer)
+    write_model(model, inputs["tokenizer"], out)
+    return report
+
+
+def tune(
+    inputs: Mapping[str, Path],
+    config: TrainingJob[Any],
+    context: StageContext,
+    *,
+    model: Any,
+    tokenizer: Any,
+    trainer: type,
+    **options: Any,
+) -> Report:
+    """Train `model` in place by a kind of SFTTrainer, which is given `options` too."""
+    from datasets import Dataset
+    from trl import SFTConfig
+
+    from forge_dagster.training import trl_common as common
+    from forge_dagster.training.conversations import collate_packed, pack, taught
     from forge_dagster.training.precision import thread_limit, threads
+    from forge_dagster.training.resumable import resumable
 
     settings = config.settings
-    model, tokenizer = common.begin(inputs["previous"], config.seed)
-    encoder = load_encoder(inputs["tokenizer"])
-    examples = []
-    rows = common.text_rows(inputs["instructions"] / "rows.parquet", ("question", "answer"))
-    for row in rows:
-        if row["split"] != "train":
-            continue
-        answer = settings.answer_template.replace("{answer}", row["answer"].rstrip(". "))
-        turns = [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": answer}]
-        prompt, whole = encode_chat(encoder, turns[:1], answer_next=True), encode_chat(encoder, turns)
-        if len(whole) <= settings.max_length:
-            labels = [IGNORED] * len(prompt) + whole[len(prompt) :]
-            examples.append({"input_ids": whole, "labels": labels})
-    if not examples:
-        raise DataError(
-            f"no conversation of at most {settings.max_length} tokens among {len(rows)} instructions",
-            rule="max_length holds a question and its answer",
-            mend="raise max_length in the recipe",
-        )
+    common.fits(settings.max_length, model, "max_length")
+    examples, too_long = taught(
+        inputs["instructions"], inputs["tokenizer"], settings.answer_template, settings.max_length
+    )
+    rows: list[dict[str, list[int]]] = pack(examples, settings.max_length) if settings.packing else examples
     arguments = SFTConfig(
         **common.arguments(context, config.seed),
         learning_rate=settings.learning_rate,
@@ -62,20 +70,22 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
         max_length=settings.max_length,
+        remove_unused_columns=not settings.packing,  # TRL knows no positions of its own
     )
     with thread_limit(threads()):
-        trainer = SFTTrainer(
+        learner = resumable(trainer)(
             model=model,
             args=arguments,
-            train_dataset=Dataset.from_list(examples),
+            train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
-            callbacks=[common.Progress(context, "loss")],
+            data_collator=collate_packed if settings.packing else None,
+            **options,
         )
-        log = common.train(trainer, context, plot="loss")
-    write_model(model, inputs["tokenizer"], out)
+        log = common.train(learner, context, common.identity(config, inputs), figure="loss")
     first, last = common.ends(log, "loss")
     return Report(
-        counts={"conversations": len(examples), "steps": len(log)}, metrics={"loss": last, "first_loss": first}
+        counts={"conversations": len(examples), "too_long": too_long, "rows": len(rows), "steps": len(log)},
+        metrics={"loss": last, "first_loss": first},
     )
 
 

@@ -12,6 +12,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 """What a model folder needs to be read with its tokenizer; stages copy these beside the weights."""
 
 ROLES = {"user": USER_ID, "assistant": ASSISTANT_ID}
+ORDER = tuple(ROLES)
 
 
 def load_encoder(folder: Path) -> Tokenizer:
@@ -33,11 +34,17 @@ def encode_batch(encoder: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
 def encode_chat(encoder: Tokenizer, messages: Iterable[Mapping[str, str]], *, answer_next: bool = False) -> list[int]:
     """Encode messages as the chat template does, except that their content never becomes control tokens.
 
-    `answer_next` ends with `<|assistant|>`, for generation. Raises DataError on an unknown role.
+    `answer_next` ends with `<|assistant|>`, for generation. Raises DataError on an unknown role or one out of order.
     """
     ids: list[int] = []
-    for message in messages:
+    for number, message in enumerate(messages):
         if message["role"] not in ROLES:
             raise DataError(f"role {message['role']!r} in a chat", rule=f"a role is one of {sorted(ROLES)}")
+        if message["role"] != ORDER[number % len(ORDER)]:
+            raise DataError(
+                f"turn {number + 1} of a chat is the {message['role']}'s",
+                rule=f"turns alternate: {', '.join(ORDER)} and again",
+                mend="put the turns in order, or join those of one speaker",
+            )
         ids += [ROLES[message["role"]], *encoder.encode(message["content"], add_special_tokens=False).ids, END_ID]
     return [*ids, ASSISTANT_ID] if answer_next else ids

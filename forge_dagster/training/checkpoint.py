@@ -5,6 +5,7 @@ import mmap
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from forge_dagster.errors import IntegrityError, StorageError
 MANIFEST = "MANIFEST.json"
 STEP = re.compile(r"step-(\d{9})")
 KEEP = 2
+SECONDS_BETWEEN = 20.0
+MOST_TIME_SAVING = 0.02
+"""Part of the time that may go into checkpoints: where one takes long, they are made more seldom."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,12 @@ def checkpoints(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted((path for path in folder.iterdir() if STEP.fullmatch(path.name)), reverse=True)
+
+
+def next_due(begun: float | None = None) -> float:
+    """Return when the next checkpoint is due, by time.monotonic; `begun`: when saving the last one began, if any."""
+    now = time.monotonic()
+    return now + max(SECONDS_BETWEEN, (now - begun) / MOST_TIME_SAVING if begun is not None else 0.0)
 
 
 def step_of(path: Path) -> int:

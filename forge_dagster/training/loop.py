@@ -16,9 +16,6 @@ from forge_dagster.training.recorder import Recorder, Taken
 from forge_dagster.training.schedule import warmup_stable_decay
 from forge_dagster.training.settings import Settings
 
-SECONDS_BETWEEN_CHECKPOINTS = 20.0
-MOST_TIME_SAVING = 0.02
-"""Part of the time that may go into checkpoints: where one takes long, they are made more seldom."""
 LEAST_UPDATES = 0.5
 """Part of the steps that must have moved the weights."""
 
@@ -85,10 +82,9 @@ def pretrain(
         if learner.is_main:
             checkpoint.save(folder, steps_done, tensors, state, keep=guard.anchors)
         learner.agree()  # nobody goes on before it is saved
-        ended = time.monotonic()
-        return ended + max(SECONDS_BETWEEN_CHECKPOINTS, (ended - begun) / MOST_TIME_SAVING)
+        return checkpoint.next_due(begun)
 
-    due = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
+    due = checkpoint.next_due()
     if found:
         learner.load(found.tensors)
         context.progress(first, settings.steps, f"going on after step {first}")

@@ -90,8 +90,8 @@ def test_check_names_what_is_missing_or_not_finite(inputs: dict[str, Path], tmp_
     weights["lm_head.weight"][0, 0] = torch.nan
     save_file(weights, out / "model.safetensors")
     (out / "generation_config.json").unlink()
-    complete, finite = base.check(out)
-    assert (complete.name, finite.name) == base.CHECK_NAMES
+    complete, finite, served = base.check(out)
+    assert (complete.name, finite.name, served.name) == base.CHECK_NAMES
     assert complete.observed == {"missing": ["generation_config.json"]}
     assert finite.observed == {"not_finite": ["lm_head.weight"]}
     assert not complete.passed

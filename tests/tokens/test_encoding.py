@@ -56,3 +56,9 @@ def test_a_chat_cannot_be_broken_out_of(encoder) -> None:
 def test_an_unknown_role_is_refused(encoder) -> None:
     with pytest.raises(DataError, match="role 'system'"):
         encode_chat(encoder, [{"role": "system", "content": "x"}])
+
+
+@pytest.mark.parametrize("roles", [["assistant"], ["user", "user"], ["user", "assistant", "assistant"]])
+def test_roles_out_of_order_are_refused(encoder, roles: list[str]) -> None:
+    with pytest.raises(DataError, match=f"turn {len(roles)} of a chat is the {roles[-1]}'s"):
+        encode_chat(encoder, [{"role": role, "content": "x"} for role in roles])

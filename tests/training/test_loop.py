@@ -18,7 +18,7 @@ from forge_dagster.recipe import ModelSpec
 from forge_dagster.stage import LocalContext, local_context
 from forge_dagster.tokens.order import Order, Span
 from forge_dagster.tokens.reader import open_documents
-from forge_dagster.training import checkpoint, guard, loop
+from forge_dagster.training import checkpoint, guard
 from forge_dagster.training.execution import Execution
 from forge_dagster.training.learner import Learner
 from forge_dagster.training.log import read
@@ -156,8 +156,8 @@ def test_routers_learn_to_balance_before_their_experts_say_anything(settings: Se
 def test_seconds_make_checkpoints_where_steps_do_not(
     spec: ModelSpec, settings: Settings, shards_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    monkeypatch.setattr(loop, "MOST_TIME_SAVING", 1e9)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(checkpoint, "MOST_TIME_SAVING", 1e9)
     _train(spec, settings, shards_folder, _context(tmp_path))
     kept = checkpoint.checkpoints(tmp_path / "work" / "checkpoints")
     assert [checkpoint.step_of(path) for path in kept] == [11, 10, 8, 4]

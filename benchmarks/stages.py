@@ -1,0 +1,170 @@
+"""Throughput of the stages of post-training against TRL's own trainers called bare; generation in batches.
+
+`python -m benchmarks stages [--rounds N] [--steps N] [--clock wall|cpu]`: both train the same model on the same rows
+with the same arguments, in turn. Bare is the trainer's class and `train()`; ours resumes, reports progress, watches for
+a stop and writes its log. Counted from the end of the first step to the end of the last.
+"""
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks import _training as shared
+from benchmarks._table import show
+from forge_dagster.chain import stage_module
+from forge_dagster.recipe import TokenizerSpec, load_recipe
+from forge_dagster.sample.generate import generate
+from forge_dagster.stage import local_context
+from forge_dagster.training.job import TrainingJob
+
+POSITIONS = 256
+PEER = "TRL"
+SIZE = {"learning_rate": 1e-4, "warmup_share": 0.0, "batch_size": 16, "max_length": 160}
+TAKES = ("learning_rate", "warmup_share", "prompts", "generations", "max_new_tokens", "temperature", "beta", "stop")
+
+
+def settings(stage: str, steps: int) -> dict[str, Any]:
+    """Settings of a stage for so many steps of the rows that `company` makes; RL as in recipes/tiny-dense.yaml."""
+    of_rl = next(entry.settings for entry in load_recipe(shared.RECIPE).stages if entry.stage == "rl")
+    pairs = {**SIZE, "epochs": 1, "beta": 0.1}
+    sampled: dict[str, Any] = {key: of_rl[key] for key in TAKES}
+    # A form that answers of a model without training have now and then.
+    sampled |= {"steps": max(steps // 4, 2), "answer_form": r"[\s\S]*[aeiou]\W*"}
+    every: dict[str, dict[str, Any]] = {
+        "sft": {**SIZE, "epochs": 1, "answer_template": "Answer: {answer}.", "packing": False},
+        "preference": {**pairs, "sft_weight": 1.0},
+        "kto": pairs,
+        "reward_model": {**SIZE, "epochs": 1},
+        "rl": sampled,
+        "rloo": sampled,
+    }
+    return every[stage]
+
+
+STAGES = ("sft", "preference", "kto", "reward_model", "rl", "rloo")
+
+
+@contextmanager
+def company(steps: int) -> Iterator[dict[str, Path]]:
+    """Folders that the stages read: a tokenizer of a sample company, a model as tiny-dense, rows for so many steps."""
+    from forge_dagster.model.build import build_model
+    from forge_dagster.model.folder import write_model
+    from forge_dagster.tokens import tokenizer
+
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        generate(400, shared.SEED, root / "sample")
+        texts = [path.read_text() for path in sorted((root / "sample" / "documents").rglob("*.md"))]
+        folders = {each: root / each for each in ("corpus", "tokenizer", "previous", "instructions", "preferences")}
+        for folder in folders.values():
+            folder.mkdir()
+        corpus = pa.Table.from_pylist([{"id": str(n), "source": "s", "text": text} for n, text in enumerate(texts)])
+        pq.write_table(corpus, folders["corpus"] / "train.parquet")
+        spec = TokenizerSpec(kind="byte-bpe", vocab_size=1024)
+        tokenizer.run({"corpus": folders["corpus"]}, spec, folders["tokenizer"], local_context(root / "context"))
+        model = build_model(shared.shape(), vocab_size=spec.vocab_size, positions=POSITIONS, seed=shared.SEED)
+        write_model(model, folders["tokenizer"], folders["previous"])
+        lines = [line for text in texts for line in text.splitlines() if 30 < len(line) < 160]
+        rows = [
+            (f"What follows {lines[n % len(lines)]!r}?", lines[(n * 7 + 1) % len(lines)]) for n in range(steps * 16)
+        ]
+        asked = [{"question": question, "answer": answer, "split": "train"} for question, answer in rows]
+        pairs = [{"prompt": question, "chosen": answer, "rejected": answer[::-1]} for question, answer in rows]
+        pq.write_table(pa.Table.from_pylist(asked), folders["instructions"] / "rows.parquet")
+        pq.write_table(pa.Table.from_pylist(pairs), folders["preferences"] / "rows.parquet")
+        yield folders
+
+
+def seconds_a_step(stage: str, inputs: dict[str, Path], steps: int, clock: Callable[[], float], *, bare: bool) -> float:
+    """Run a stage, or the trainer that it makes, bare; return the seconds of one step after the first."""
+    from transformers import PrinterCallback, TrainerCallback
+
+    from forge_dagster.training import resumable, trl_common
+
+    ends: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            ends.append(clock())
+
+    def timed(trainer: Any, *arguments: Any, **options: Any) -> Any:
+        trainer.add_callback(Clock)
+        if not bare:
+            return trained(trainer, *arguments, **options)
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+        return [row for row in trainer.state.log_history if "train_runtime" not in row]
+
+    trained, module = trl_common.train, stage_module(stage)
+    job = TrainingJob[Any](
+        seed=shared.SEED,
+        model=shared.shape(),
+        settings=module.Settings.model_validate(settings(stage, steps)),
+    )
+    named = ("tokenizer", "previous", *module.NEEDS)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        mock.patch.object(trl_common, "train", timed),
+        mock.patch.object(resumable, "resumable", (lambda trainer: trainer) if bare else resumable.resumable),
+    ):
+        (Path(name) / "out").mkdir()
+        module.run({each: inputs[each] for each in named}, job, Path(name) / "out", local_context(Path(name)))
+    return (ends[-1] - ends[0]) / (len(ends) - 1)
+
+
+def generation(inputs: dict[str, Path], clock: Callable[[], float]) -> tuple[float, float]:
+    """Seconds for 64 answers of 32 tokens, in one batch as RL makes them, and one by one by `generate`."""
+    import torch
+
+    from forge_dagster.model.folder import load_model
+    from forge_dagster.tokens.control import PAD_ID
+    from forge_dagster.training.precision import thread_limit, threads
+
+    model = load_model(inputs["previous"])
+    prompts = torch.randint(5, 1000, (64, 40), generator=torch.Generator().manual_seed(1))
+    how = {"max_new_tokens": 32, "min_new_tokens": 32, "do_sample": True, "pad_token_id": PAD_ID}
+
+    def answer(rows: Any) -> None:
+        model.generate(rows, attention_mask=torch.ones_like(rows), **how)  # type: ignore[operator]
+
+    taken = []
+    with thread_limit(threads()), torch.inference_mode():
+        answer(prompts[:2])
+        for parts in ([prompts], prompts.split(1)):
+            begun = clock()
+            for part in parts:
+                answer(part)
+            taken.append(clock() - begun)
+    return taken[0], taken[1]
+
+
+def main(*options: str) -> None:
+    """Print the seconds of a step, ours and bare, and what batches save in generation."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks stages", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--clock", choices=shared.CLOCKS, default="wall", help=shared.CLOCK_HELP)
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
+    given = parser.parse_args(options)
+    clock = shared.CLOCKS[given.clock]
+    with company(given.steps) as inputs:
+        for stage in given.stages:
+            pairs = []
+            for number in range(-1, given.rounds):  # the first round warms up; who begins changes in turn
+                order = (False, True) if number % 2 else (True, False)
+                took = {bare: seconds_a_step(stage, inputs, given.steps, clock, bare=bare) for bare in order}
+                pairs += [[took[False], took[True]]] if number >= 0 else []
+            ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+            row = (stage, ours, theirs, [a / b for a, b in pairs])
+            show("Seconds of one step; ours may take 1/0.97 = 1.03 of TRL's", [row], peer=PEER)
+        batch, single = zip(*(generation(inputs, clock) for _ in range(given.rounds)), strict=True)
+    told = statistics.median(b / a for a, b in zip(batch, single, strict=True))
+    print(f"\n64 answers of 32 tokens: one by one takes {told:.1f} times as long as one batch (at least 3 wanted)")

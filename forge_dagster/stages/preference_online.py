@@ -1,0 +1,91 @@
+"""The online preference stage: of two answers of its own, the model learns to prefer the better (Guo et al. 2024)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field
+
+from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
+from forge_dagster.stages.base import CHECK_NAMES, check
+from forge_dagster.training.job import TrainingJob
+
+NEEDS = ("instructions",)
+
+
+class Settings(FrozenModel):
+    """Settings of the online preference stage; nothing that changes the result has a default."""
+
+    answer_form: str = Field(description="regular expression that a whole answer in form matches")
+    learning_rate: float = Field(gt=0)
+    warmup_share: float = Field(ge=0, lt=1)
+    steps: int = Field(ge=1)
+    prompts: int = Field(ge=1, description="questions of one step; each gets two answers")
+    max_new_tokens: int = Field(ge=4, description="longest answer, in tokens")
+    temperature: float = Field(gt=0)
+    beta: float = Field(gt=0, description="how strongly the model is held to where it began")
+    reward_model: str | None = Field(
+        description="name of an earlier reward_model stage that judges the answers; null: the verifiable reward does"
+    )
+
+
+def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, context: StageContext) -> Report:
+    """Train on pairs of sampled answers, judged by a reward (TRL's experimental OnlineDPOTrainer).
+
+    TRL takes the first of two answers with equal rewards as the better one: the metric `scores_margin` near 0 says
+    that it learns from noise. Raises DataError if all are equal throughout, or a prompt leaves no room for an answer.
+    """
+    from datasets import Dataset
+    from transformers import AutoModelForSequenceClassification
+
+    from forge_dagster.model.folder import load_model, write_model
+    from forge_dagster.stages.rl import questions, refuse_alike
+    from forge_dagster.training import trl_common as common
+    from forge_dagster.training.precision import thread_limit, threads
+    from forge_dagster.training.resumable import resumable
+    from forge_dagster.training.scoring import reward_function
+    from forge_dagster.training.trl_experimental import OnlineDPOConfig, OnlineDPOTrainer
+
+    settings = config.settings
+    model, tokenizer = common.begin(inputs, config.seed)
+    positions = model.config.max_position_embeddings
+    prompts = questions(inputs, tokenizer, positions - settings.max_new_tokens)
+    judge = (
+        reward_function(settings.answer_form)
+        if settings.reward_model is None
+        else AutoModelForSequenceClassification.from_pretrained(inputs["reward_model"], local_files_only=True)
+    )
+    with thread_limit(threads()):
+        learner = resumable(OnlineDPOTrainer)(
+            model=model,
+            ref_model=load_model(inputs["previous"]),
+            reward_funcs=[judge],
+            reward_processing_classes=[tokenizer],
+            args=OnlineDPOConfig(
+                **common.arguments(context, config.seed),
+                learning_rate=settings.learning_rate,
+                warmup_steps=settings.warmup_share,
+                max_steps=settings.steps,
+                per_device_train_batch_size=settings.prompts,
+                max_new_tokens=settings.max_new_tokens,
+                max_length=positions,
+                temperature=settings.temperature,
+                beta=[settings.beta],
+            ),
+            train_dataset=Dataset.from_list(prompts),
+            processing_class=tokenizer,
+        )
+        log = common.train(learner, context, common.identity(config, inputs), figure="objective/scores", name="reward")
+    refuse_alike([row["objective/scores_margin"] for row in log])
+    write_model(model, inputs["tokenizer"], out)
+    first, last = common.ends(log, "objective/scores")
+    return Report(
+        counts={"prompts": len(prompts), "steps": len(log), "answers": len(log) * settings.prompts * 2},
+        metrics={
+            "reward": last,
+            "first_reward": first,
+            "scores_margin": common.ends(log, "objective/scores_margin")[1],
+        },
+    )
+
+
+STAGE = Stage(run=run, check=check, check_names=CHECK_NAMES, computes_floats=True)
