@@ -4,13 +4,13 @@ from functools import partial
 
 from assets.hop import Hop
 from forge_dagster.corpus.clean import CleanConfig
-from forge_dagster.corpus.instructions import InstructionsConfig
-from forge_dagster.corpus.preferences import PreferencesConfig
 from forge_dagster.corpus.snapshot import SnapshotConfig, snapshot_config
 from forge_dagster.corpus.split import SplitConfig
 from forge_dagster.declared import Declared
 from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
 from forge_dagster.home import folder_of, home
+from forge_dagster.pairs.instructions import InstructionsConfig
+from forge_dagster.pairs.preferences import PreferencesConfig
 from forge_dagster.provenance.build import External
 from forge_dagster.provenance.files import sha256_file
 from forge_dagster.source import PlacedSource, Shard, source_of
@@ -73,7 +73,7 @@ def document_hops(declared: Declared) -> list[Hop]:
         ),
         Hop(
             asset="instructions",
-            module="forge_dagster.corpus.instructions",
+            module="forge_dagster.pairs.instructions",
             description="Question and answer pairs that the training documents contain, with their documents.",
             group="documents",
             inputs={"corpus": "corpus"},
@@ -81,7 +81,7 @@ def document_hops(declared: Declared) -> list[Hop]:
         ),
         Hop(
             asset="preferences",
-            module="forge_dagster.corpus.preferences",
+            module="forge_dagster.pairs.preferences",
             description="For each instruction an answer that keeps the policy, and one that does not.",
             group="documents",
             inputs={"instructions": "instructions"},

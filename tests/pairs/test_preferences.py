@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from forge_dagster.corpus import instructions, preferences
-from forge_dagster.corpus.preferences import PreferencesConfig
 from forge_dagster.errors import DataError, InterruptedRun
+from forge_dagster.pairs import instructions, preferences
+from forge_dagster.pairs.preferences import PreferencesConfig
 from forge_dagster.policy import Policy
 from forge_dagster.stage import LocalContext
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_dagster.corpus import corpus, instructions
-from forge_dagster.corpus.instructions import InstructionsConfig, collect, held_out
+from forge_dagster.corpus import corpus
 from forge_dagster.errors import DataError, InterruptedRun
+from forge_dagster.pairs import instructions
+from forge_dagster.pairs.instructions import InstructionsConfig, collect, held_out
 from forge_dagster.stage import LocalContext
 
 CONFIG = InstructionsConfig(seed=1, held_out_share=0.2, most_rows=100)

@@ -1,6 +1,5 @@
 """Instructions: question and answer pairs that the training documents themselves contain, found by rules."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from forge_dagster.corpus.extraction import LONGEST_ANSWER, LONGEST_QUESTION, RULES
-from forge_dagster.corpus.sections import Document
+from forge_dagster.chance import point
 from forge_dagster.corpus.words import words
 from forge_dagster.errors import DataError, InterruptedRun
+from forge_dagster.pairs.extraction import LONGEST_ANSWER, LONGEST_QUESTION, RULES
+from forge_dagster.pairs.sections import Document
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 
 ROWS = pa.schema(
@@ -67,11 +67,6 @@ class Found:
         return " ".join(words(self.answer))
 
 
-def _point(seed: int, text: str) -> float:
-    """A number in [0, 1) that only seed and text decide."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{text}".encode()).digest()[:8]) / 2**64
-
-
 def _fits(question: str, answer: str) -> bool:
     return (
         SHORTEST_QUESTION <= len(question) <= LONGEST_QUESTION
@@ -116,7 +111,7 @@ def collect(documents: Iterable[dict[str, Any]], total: int, context: StageConte
 
 def held_out(groups: set[str], config: InstructionsConfig) -> set[str]:
     """Groups by their point alone, never none and never all."""
-    points = {group: _point(config.seed + 1, group) for group in groups}
+    points = {group: point(config.seed + 1, group) for group in groups}
     ordered = sorted(groups, key=lambda group: (points[group], group))
     chosen = {group for group in ordered if points[group] < config.held_out_share} or set(ordered[:1])
     return chosen - ({ordered[-1]} if len(ordered) > 1 else set())
@@ -136,7 +131,7 @@ def run(inputs: Mapping[str, Path], config: InstructionsConfig, out: Path, conte
             mend="add an FAQ or documents with headings, or leave sft, preference and rl out of the recipe",
         )
     order = {rule: number for number, rule in enumerate(RULES)}
-    found.sort(key=lambda pair: (order[pair.rule], _point(config.seed, pair.question), pair.question))
+    found.sort(key=lambda pair: (order[pair.rule], point(config.seed, pair.question), pair.question))
     chosen = sorted(found[: config.most_rows], key=lambda pair: pair.question)
     aside = held_out({pair.group for pair in chosen}, config)
     rows = [

@@ -1,6 +1,5 @@
 """Preferences: for each instruction an answer that keeps the policy, and one that breaks it or is wrong."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from forge_dagster.chance import number
 from forge_dagster.corpus.words import words
 from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.policy import Policy
@@ -35,11 +35,6 @@ class PreferencesConfig(FrozenModel):
     most_rows: int = Field(ge=FEWEST)
 
 
-def _number(seed: int, text: str) -> int:
-    """A large number that only seed and text decide."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{text}".encode()).digest()[:8])
-
-
 def _said(answer: str) -> str:
     return " ".join(words(answer))
 
@@ -50,7 +45,7 @@ def _pairs(row: dict[str, Any], others: list[tuple[str, str]], config: Preferenc
     if not config.policy.holds(chosen):
         return []
     rejected = {"form": row["answer"]}
-    start = _number(config.seed, row["question"])
+    start = number(config.seed, row["question"])
     for step in range(len(others)):
         said, answer = others[(start + step) % len(others)]
         if said != _said(row["answer"]):
@@ -81,9 +76,9 @@ def run(inputs: Mapping[str, Path], config: PreferencesConfig, out: Path, contex
         answers[row["rule"]].setdefault(_said(row["answer"]), row["answer"])
     others = {rule: sorted(found.items()) for rule, found in answers.items()}
     pairs: list[dict[str, Any]] = []
-    for number, row in enumerate(train, start=1):
+    for place, row in enumerate(train, start=1):
         pairs += _pairs(row, others[row["rule"]], config)
-        context.progress(number, len(train), "instructions")
+        context.progress(place, len(train), "instructions")
         if context.cancelled():
             raise InterruptedRun("making the preferences stopped", mend="run the same command again")
     if len(pairs) < FEWEST:
@@ -92,7 +87,7 @@ def run(inputs: Mapping[str, Path], config: PreferencesConfig, out: Path, contex
             rule=f"at least {FEWEST}, each of two different answers, the better one in the form {config.policy.form!r}",
             mend="add documents with questions and answers, or loosen `form` in the policy",
         )
-    pairs.sort(key=lambda row: (_number(config.seed, row["prompt"] + row["rule"]), row["prompt"], row["rule"]))
+    pairs.sort(key=lambda row: (number(config.seed, row["prompt"] + row["rule"]), row["prompt"], row["rule"]))
     kept = sorted(pairs[: config.most_rows], key=lambda row: (row["prompt"], row["rule"]))
     pq.write_table(pa.Table.from_pylist(kept, ROWS), out / "rows.parquet", compression="zstd")
     by_rule = Counter(row["rule"] for row in kept)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from forge_dagster.corpus.extraction import (
+from forge_dagster.pairs.extraction import (
     RULES,
     definition,
     faq,
@@ -13,7 +13,7 @@ from forge_dagster.corpus.extraction import (
     heading_topic,
     key_value,
 )
-from forge_dagster.corpus.sections import Document
+from forge_dagster.pairs.sections import Document
 
 ENGLISH = "\n\nThis is the text of the page, and it is in the language of the house.\n"
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from forge_dagster.corpus.sections import ITEM, Document, Section, heading_name
+from forge_dagster.pairs.sections import ITEM, Document, Section, heading_name
 
 LONGEST_ANSWER = 160  # characters, in one line
 LONGEST_QUESTION = 160  # characters
