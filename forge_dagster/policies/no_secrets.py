@@ -18,7 +18,7 @@ LOOKS_LIKE = str.maketrans(
     "аеорсухіјѕԁһкмтвнАЕОРСУХІЈЅКМТВНαεορνικτΑΕΟΡΝΙΚΤ", "aeopcyxijsdhkmtbhAEOPCYXIJSKMTBHaeopviktAEOPNIKT"
 )
 """Cyrillic and Greek letters that pass for Latin ones."""
-APART = re.compile(r"(?<=\w)[\s_.,|-](?=\w(?:[\s_.,|-]|$))")  # between letters that stand alone
+APART = re.compile(r"(?<!\S)\S(?P<between>[ _.,|/-])\S(?:(?P=between)\S){4,}")  # one sign at a time
 SPELLED = (
     (re.compile(r"[\s(\[]+at[\s)\]]+", re.IGNORECASE), "@"),
     (re.compile(r"[\s(\[]+dot[\s)\]]+", re.IGNORECASE), "."),
@@ -59,7 +59,9 @@ def leaks(text: str, secret: str = "") -> bool:
     spelled = plain
     for pattern, sign in SPELLED:
         spelled = pattern.sub(sign, spelled)
-    if any(redact.find(view) for view in (text, plain, APART.sub("", plain), spelled, plain[::-1])):
+    if any(
+        redact.find(view) for view in (text, plain, APART.sub(lambda run: run[0][::2], plain), spelled, plain[::-1])
+    ):
         return True
     folded, sought = _bare(plain), _bare(secret)
     return bool(sought) and (sought in folded or sought in folded[::-1])
