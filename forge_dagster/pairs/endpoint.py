@@ -106,7 +106,7 @@ class Endpoint:
             headers=headers,
             extensions={"sni_hostname": self.url.host},
         )
-        ends, data = time.monotonic() + self.source.timeout, b""
+        ends, data = time.monotonic() + self.source.timeout, bytearray()
         try:
             response = self.client.send(request, stream=True)
             try:

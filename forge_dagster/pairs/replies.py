@@ -26,6 +26,7 @@ class Replies:
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open("ab")
+        self._file.truncate(_whole(self._path))
         return self
 
     def of(self, digest: str) -> str | None:
@@ -54,6 +55,11 @@ class Replies:
             with self._cache as cache:
                 cache.keep(pa.Table.from_pylist(rows, SCHEMA))
             self._path.unlink()
+
+
+def _whole(path: Path) -> int:
+    """Bytes up to the end of the last whole line; what a kill cut off is not written on to."""
+    return path.read_bytes().rfind(b"\n") + 1
 
 
 def _read(path: Path) -> dict[str, str]:
