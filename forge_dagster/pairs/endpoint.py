@@ -12,7 +12,7 @@ import httpx
 from forge_dagster.errors import SourceError
 from forge_dagster.pair_source import Generator
 from forge_dagster.pairs.asking import Unanswered
-from forge_dagster.pairs.support import Reply
+from forge_dagster.pairs.support import schema_of
 from forge_dagster.provenance.canonical import fingerprint
 
 OWN_NETWORKS = [
@@ -81,7 +81,7 @@ class Endpoint:
             "stream": False,
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": "pairs", "strict": True, "schema": Reply.model_json_schema()},
+                "json_schema": {"name": "pairs", "strict": True, "schema": schema_of(self.source.pairs)},
             },
         }
         said = self._said("POST", "chat/completions", body)

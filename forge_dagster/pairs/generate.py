@@ -16,7 +16,7 @@ from forge_dagster.pairs.asking import Unanswered, Writer
 from forge_dagster.pairs.found import READ
 from forge_dagster.pairs.passages import ASK, Passage, messages, passages
 from forge_dagster.pairs.replies import Replies
-from forge_dagster.pairs.support import Reply, judged, reply_of
+from forge_dagster.pairs.support import judged, reply_of, schema_of
 from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 
@@ -50,7 +50,7 @@ def run(inputs: Mapping[str, Path], config: GenerateConfig, out: Path, context: 
             "kind": source.kind,
             "model": writer.identity(),
             "prompt": ASK,
-            "schema": Reply.model_json_schema(),
+            "schema": schema_of(source.pairs),
             **source.model_dump(include={"seed", "temperature", "max_tokens"}),
         }
     )

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
 from forge_dagster.corpus import redact
 from forge_dagster.corpus.words import words
-from forge_dagster.pairs.extraction import LONGEST_ANSWER, LONGEST_QUESTION, SHORTEST_QUESTION
+from forge_dagster.pairs.extraction import LONGEST_ANSWER, LONGEST_QUESTION, LONGEST_SENTENCE, SHORTEST_QUESTION
 from forge_dagster.pairs.passages import CHAT_MARKS, ORDERS
 from forge_dagster.stage import FrozenModel
 
@@ -36,6 +36,19 @@ class Reply(FrozenModel):
     """The whole reply."""
 
     pairs: list[Pair]
+
+
+def schema_of(pairs: int) -> dict[str, Any]:
+    """JSON Schema of a reply of at most so many pairs, for servers that hold their model to one."""
+    texts = {"question": LONGEST_QUESTION, "answer": LONGEST_ANSWER, "quote": LONGEST_SENTENCE}
+    pair = {
+        "type": "object",
+        "properties": {name: {"type": "string", "minLength": 1, "maxLength": most} for name, most in texts.items()},
+        "required": list(texts),
+        "additionalProperties": False,
+    }
+    listed = {"type": "array", "items": pair, "maxItems": pairs}
+    return {"type": "object", "properties": {"pairs": listed}, "required": ["pairs"], "additionalProperties": False}
 
 
 def reply_of(text: str) -> Reply | None:
