@@ -32,7 +32,8 @@ def page(number: int, hours: int) -> str:
 def documents() -> list[dict[str, Any]]:
     """Twelve handbooks, each with an older version that says otherwise of its shift; half are of the staff's."""
     return [
-        {"id": f"{version}{number:063}", "source": "s", "path": f"shift-{number}-v{version}.md", "title": f"Shift {number}",
+        {"id": f"{version}{number:063}", "source": "s", "path": f"shift-{number}-v{version}.md",
+         "title": f"Shift {number}",
          "text": page(number, 10 * version + number), "audience": ["everyone"] if number % 2 else ["staff"],
          "redactions": [{"kind": "EMAIL", "start": 0, "end": 1}] if number == 3 else []}
         for number in range(12)
