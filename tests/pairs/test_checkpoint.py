@@ -34,7 +34,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("checkpoint")
     for name in ("corpus", "tokenizer", "model"):
         (root / name).mkdir()
-    texts = [{"id": f"{n}", "text": f"The pump of hall {n} is repaired by team {n * 7}."} for n in range(40)]
+    texts = [
+        {
+            "id": f"{n}",
+            "text": f"The pump of hall {n} is repaired by team {n * 7}, and the boiler beside it by nobody at all.",
+        }
+        for n in range(40)
+    ]
     pq.write_table(pa.Table.from_pylist(texts, corpus.TEXTS), root / "corpus" / "train.parquet")
     spec = TokenizerSpec(kind="byte-bpe", vocab_size=300)
     tokenizer.run({"corpus": root / "corpus"}, spec, root / "tokenizer", local_context(root))
