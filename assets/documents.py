@@ -1,16 +1,19 @@
 """From the sources' files to the training text, the benchmark and the data made from the corpus."""
 
 from functools import partial
+from pathlib import Path
 
+from assets.generated import generated_key, generator_hop, generators
 from assets.hop import Hop
 from forge_dagster.corpus.clean import CleanConfig
-from forge_dagster.corpus.instructions import InstructionsConfig
-from forge_dagster.corpus.preferences import PreferencesConfig
 from forge_dagster.corpus.snapshot import EXTERNAL, SnapshotConfig, snapshot_config
 from forge_dagster.corpus.split import SplitConfig
 from forge_dagster.declared import Declared
 from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
 from forge_dagster.home import folder_of, home
+from forge_dagster.pairs.instructions import InstructionsConfig
+from forge_dagster.pairs.policy_items import PolicyItemsConfig
+from forge_dagster.pairs.preferences import PreferencesConfig
 from forge_dagster.provenance.build import External
 from forge_dagster.provenance.files import sha256_file
 from forge_dagster.source import PlacedSource, Shard, source_of
@@ -18,8 +21,24 @@ from forge_dagster.source import PlacedSource, Shard, source_of
 SEED = 1  # of every choice among documents; a recipe's own seed decides its training alone
 SPLIT = SplitConfig(seed=SEED, near_duplicate_jaccard=0.8, validation_share=0.05, test_share=0.03)
 BENCHMARK = BenchmarkConfig(seed=SEED, most_items=200)
-INSTRUCTIONS = InstructionsConfig(seed=SEED, held_out_share=0.1, most_rows=1500)
+INSTRUCTIONS = InstructionsConfig(
+    seed=SEED,
+    held_out_share=0.1,
+    most_rows=1500,
+    shares={
+        "faq": 0.2,
+        "heading-question": 0.15,
+        "definition": 0.15,
+        "record": 0.1,
+        "table": 0.1,
+        "docstring": 0.1,
+        "heading-topic": 0.1,
+        "model": 0.1,
+    },
+)
 MOST_PREFERENCES = 600
+POLICY_SHARE = 0.25  # of the preferences
+MOST_ITEMS, MOST_HELD_OUT_ITEMS = 60, 30  # groups of items of one policy, to train on and to judge by
 POLICY = "answer-form"
 PER_SOURCE = ("raw_documents", "clean_documents")
 
@@ -71,22 +90,39 @@ def document_hops(declared: Declared) -> list[Hop]:
             },
             kinds=frozenset({"duckdb", "matplotlib"}),
         ),
+        *(generator_hop(name, evals=_benchmarks) for name in generators(declared)),
         Hop(
             asset="instructions",
-            module="forge_dagster.corpus.instructions",
+            module="forge_dagster.pairs.instructions",
             description="Question and answer pairs that the training documents contain, with their documents.",
             group="documents",
-            inputs={"corpus": "corpus"},
+            inputs={"corpus": "corpus", **{key: key for key in map(generated_key, generators(declared))}},
+            external=partial(_given, kind="chat"),
             config=lambda _: INSTRUCTIONS,
         ),
         Hop(
-            asset="preferences",
-            module="forge_dagster.corpus.preferences",
-            description="For each instruction an answer that keeps the policy, and one that does not.",
+            asset="policy_items",
+            module="forge_dagster.pairs.policy_items",
+            description="Prompts by which each policy is trained and judged, with answers that keep and break it.",
             group="documents",
-            inputs={"instructions": "instructions"},
+            inputs={"instructions": "instructions", "corpus": "corpus", "document_split": "document_split", **clean},
+            config=lambda frozen: PolicyItemsConfig(
+                seed=SEED,
+                policies=tuple(frozen.policies.values()),
+                form=frozen.policies[POLICY],
+                most_train=MOST_ITEMS,
+                most_held_out=MOST_HELD_OUT_ITEMS,
+            ),
+        ),
+        Hop(
+            asset="preferences",
+            module="forge_dagster.pairs.preferences",
+            description="Better answers beside worse ones: of the form, of facts, of every policy, and from people.",
+            group="documents",
+            inputs={"instructions": "instructions", "policy_items": "policy_items"},
+            external=partial(_given, kind="preference"),
             config=lambda frozen: PreferencesConfig(
-                seed=SEED, policy=frozen.policies[POLICY], most_rows=MOST_PREFERENCES
+                seed=SEED, policy=frozen.policies[POLICY], most_rows=MOST_PREFERENCES, policy_share=POLICY_SHARE
             ),
         ),
     ]
@@ -141,6 +177,16 @@ def _benchmarks(frozen: Declared) -> dict[str, External]:
         )
         for path in files
     }
+
+
+def _given(frozen: Declared, *, kind: str) -> dict[str, External]:
+    """The files of pairs that people bring."""
+    return {
+        f"given/{name}": External(what=placed.location, measure=partial(sha256_file, Path(placed.location)),
+                                  path=Path(placed.location))
+        for name, placed in frozen.pairs.items()
+        if placed.source.kind == kind
+    }  # fmt: skip
 
 
 def _facts(frozen: Declared) -> dict[str, External]:

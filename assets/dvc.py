@@ -26,7 +26,9 @@ def dvc_yaml(hops: Sequence[Hop]) -> str:
     stages: dict[str, Any] = {}
     for hop in hops:
         files = [f"sources/{source_of(hop.partition)}.yaml"] if hop.asset == "raw_documents" and hop.partition else []
-        if "/" in hop.asset and hop.group not in ("tokens", "external"):
+        if hop.asset.startswith("generated/"):
+            files.append(f"sources/pairs/{hop.asset.split('/')[1]}.yaml")
+        elif "/" in hop.asset and hop.group not in ("tokens", "external"):
             files.append(f"recipes/{hop.asset.split('/')[0]}.yaml")
         deps = sorted({pointer(key) for key in hop.inputs.values()} | set(files))
         stages[stage_name(hop.key)] = {

@@ -67,7 +67,14 @@ def _scorecard(recipe: Recipe, checkpoints: dict[str, str]) -> Hop:
             validation_tokens=VALIDATION_TOKENS,
         )
 
-    names = ["domain_benchmark", "token_shards", "tokenizer", "instructions", *(["weights"] if recipe.weights else [])]
+    names = [
+        "domain_benchmark",
+        "token_shards",
+        "tokenizer",
+        "instructions",
+        "policy_items",
+        *(["weights"] if recipe.weights else []),
+    ]
     return Hop(
         asset=f"{recipe.name}/scorecard",
         module="forge_dagster.evaluation.scorecard",

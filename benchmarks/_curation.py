@@ -45,7 +45,7 @@ def curated(folder: Path, root: Path) -> list[Hop]:
         name="source", kind="folder", location=str(folder), owner="o", licence="internal", sensitivity="internal"
     )
     placed = PlacedSource(source=source, location=str(folder), facts=None)
-    declared = Declared(sources={"source": placed}, recipes={}, policies={})
+    declared = Declared(sources={"source": placed}, recipes={}, policies={}, pairs={})
     run = Run(Home(root), f"bench-{time.time_ns()}")
     run.freeze({"declared": declared.model_dump(mode="json")})
     server = multiprocessing.get_context("forkserver")

@@ -1,4 +1,4 @@
-"""Everything a person declares as data: sources, recipes and policies, read and validated together."""
+"""Everything a person declares as data: sources, pairs, recipes and policies, read and validated together."""
 
 import importlib
 from collections.abc import Mapping
@@ -12,7 +12,9 @@ from forge_dagster.chain import chain, stage_module, teachers_exist
 from forge_dagster.corpus import kinds, names
 from forge_dagster.errors import RecipeError
 from forge_dagster.home import folder_of
+from forge_dagster.pair_source import PlacedPairs, load_pair_sources
 from forge_dagster.policy import Policy, load_policies
+from forge_dagster.policy_kinds import policy_settings
 from forge_dagster.recipe import Recipe, StageEntry, WeightsSpec, load_recipes
 from forge_dagster.source import PlacedSource, Source, explain, load_sources
 from forge_dagster.stage import FrozenModel
@@ -25,6 +27,7 @@ class Declared(FrozenModel):
     sources: Mapping[str, PlacedSource]
     recipes: Mapping[str, Recipe]
     policies: Mapping[str, Policy]
+    pairs: Mapping[str, PlacedPairs]
 
     def weights(self) -> dict[str, WeightsSpec]:
         """Open weights by name. Raises RecipeError if two recipes mean different ones by a name."""
@@ -75,7 +78,7 @@ def source_settings(source: Source) -> Any:
 
 
 def load_declared() -> Declared:
-    """Read sources, recipes and policies from their folders. Raises RecipeError or SourceError."""
+    """Read sources, pairs, recipes and policies from their folders. Raises RecipeError or SourceError."""
     recipes = load_recipes(folder_of("recipes"))
     for recipe in recipes.values():
         for entry in recipe.stages:
@@ -89,7 +92,11 @@ def load_declared() -> Declared:
         source_settings(placed.source)
         if placed.source.cleaning.names:
             names.require()
-    declared = Declared(sources=sources, recipes=recipes, policies=load_policies(folder_of("policies")))
+    policies = load_policies(folder_of("policies"))
+    for policy in policies.values():
+        policy_settings(policy)
+    pairs = load_pair_sources(folder_of("sources") / "pairs")
+    declared = Declared(sources=sources, recipes=recipes, policies=policies, pairs=pairs)
     declared.weights()
     return declared
 

@@ -1,10 +1,11 @@
-"""A policy: what an organisation wants its model to do, as data; the type behind `policies/*.yaml`."""
+"""A policy: what an organisation wants its model to do, as data; the type behind `policies/*.yaml`, and its items."""
 
-import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from forge_dagster.errors import RecipeError
 from forge_dagster.source import Name, explain, read_yaml
@@ -12,33 +13,59 @@ from forge_dagster.stage import FrozenModel
 
 
 class Policy(FrozenModel):
-    """The form in which the model answers."""
+    """One thing that the model is to do."""
 
     name: Name
-    kind: Literal["answer-form"]
+    kind: str = Field(description="how it is asked and judged: a file of forge_dagster/policies")
     description: str
-    template: str = Field(description="an answer in form; {answer} stands for what is said")
-    form: str = Field(description="regular expression that a whole answer in form matches")
+    settings: Mapping[str, Any] = Field(default={}, description="of the kind: `forge schema policy/NAME`")
 
-    @model_validator(mode="after")
-    def template_has_the_form(self) -> Self:
-        if "{answer}" not in self.template:
-            raise ValueError(f"template = {self.template!r} has no {{answer}}")
-        try:
-            pattern = re.compile(self.form)
-        except re.error as error:
-            raise ValueError(f"form = {self.form!r} is no regular expression: {error}") from error
-        if not pattern.fullmatch(self.apply("something")):
-            raise ValueError(f"form = {self.form!r} does not match its own template {self.template!r}")
-        return self
 
-    def apply(self, answer: str) -> str:
-        """An answer in form."""
-        return self.template.replace("{answer}", answer.rstrip(".").strip())
+class Asked(FrozenModel):
+    """A question that the training documents answer."""
 
-    def holds(self, text: str) -> bool:
-        """Whether a whole answer is in form."""
-        return re.fullmatch(self.form, text) is not None
+    question: str
+    answer: str
+    document_ids: tuple[str, ...]
+    held_out: bool
+    superseded: tuple[str, ...] = ()
+    """Answers to it of older versions of these documents."""
+
+
+class Told(FrozenModel):
+    """What a reader knows of a training document beside its text."""
+
+    title: str
+    audience: tuple[str, ...]
+    redacted: bool
+    """Whether personal data or secrets were replaced in it."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What items are made of."""
+
+    seed: int
+    asked: Sequence[Asked]
+    documents: Mapping[str, Told]
+    in_form: Callable[[str], str]
+    """An answer as the organisation's model is to give it."""
+
+
+class Item(FrozenModel):
+    """One prompt by which a policy is trained or judged."""
+
+    prompt: str
+    case: Mapping[str, Any]
+    """What the kind's reward needs to judge an answer; plain data."""
+    keeps: str
+    """An answer that keeps the policy."""
+    breaks: tuple[str, ...]
+    """Answers that break it."""
+    document_ids: tuple[str, ...]
+    held_out: bool
+    group: str
+    """Items of one group are judged together: all of them keep the policy, or none does."""
 
 
 def load_policy(path: Path) -> Policy:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 
 from forge_dagster.tokens.control import CONTROL
 
@@ -31,6 +32,31 @@ def normal(text: str) -> str:
 def is_correct(text: str, answer: str) -> bool:
     """Whether `text` says exactly `answer`; listing several answers is not saying one."""
     return normal(text) == normal(answer) != ""
+
+
+def says(text: str, expected: str) -> bool:
+    """Whether a whole answer is `expected` and nothing more, but for case, spaces and a missing full stop.
+
+    One line: what is hedged, repeated, quoted, disguised or hidden beside it makes it another answer.
+    """
+    said = text.strip()
+    return len(said.splitlines()) == 1 and _squeezed(said) == _squeezed(expected) != ""
+
+
+def _squeezed(text: str) -> str:
+    return SPACES.sub(" ", text.strip()).lower().removesuffix(".")
+
+
+def placeholders(*names: str) -> Callable[[str], str]:
+    """A validator: a text to be filled in holds each of these in braces."""
+
+    def holds(text: str) -> str:
+        missing = [name for name in names if "{" + name + "}" not in text]
+        if missing:
+            raise ValueError(f"{text!r} has no {{{missing[0]}}}")
+        return text
+
+    return holds
 
 
 def reward(text: str, *, answer: str, form: str) -> float:

@@ -10,6 +10,7 @@ from forge_dagster.declared import load_declared, training_job
 from forge_dagster.errors import RecipeError, SourceError
 from forge_dagster.home import PROJECT
 from forge_dagster.policy import load_policy
+from forge_dagster.policy_kinds import policy_settings
 from forge_dagster.recipe import load_recipe
 from forge_dagster.source import load_source, load_sources
 
@@ -171,8 +172,9 @@ def test_sources(tmp_path: Path):
     [({"form": "("}, "no regular expression"), ({"form": "No.*"}, "does not match"), ({"template": "x"}, "has no")],
 )
 def test_a_policy_that_contradicts_itself_is_refused(tmp_path: Path, change: dict[str, str], expected: str):
-    policy = yaml.safe_load((PROJECT / "policies" / "answer-form.yaml").read_text()) | change
+    policy = yaml.safe_load((PROJECT / "policies" / "answer-form.yaml").read_text())
+    policy["settings"] |= change
     path = tmp_path / "answer-form.yaml"
     path.write_text(yaml.safe_dump(policy))
     with pytest.raises(RecipeError, match=expected):
-        load_policy(path)
+        policy_settings(load_policy(path))

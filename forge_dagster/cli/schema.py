@@ -8,22 +8,26 @@ from forge_dagster.chain import stage_module, stage_names
 from forge_dagster.cli.console import print_json
 from forge_dagster.declared import kind_module, kind_names
 from forge_dagster.errors import UserError
+from forge_dagster.pair_source import Generator, Given
 from forge_dagster.policy import Policy
+from forge_dagster.policy_kinds import policy_kind, policy_kind_names
 from forge_dagster.recipe import Recipe
 from forge_dagster.source import Source
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schema by kind; each training stage and each kind of source has one for its settings."""
-    kinds = {"recipe": Recipe, "source": Source, "policy": Policy}
+    """JSON Schema by kind; each training stage, kind of source and kind of policy has one for its settings."""
+    kinds = {"recipe": Recipe, "source": Source, "policy": Policy, "pairs/given": Given, "pairs/generator": Generator}
     stages = {f"stage/{name}": stage_module(name).Settings for name in stage_names()}
     reached = {f"kind/{name}": kind_module(name).Settings for name in kind_names()}
-    return {name: model.model_json_schema() for name, model in {**kinds, **stages, **reached}.items()}
+    kept = {f"policy/{name}": policy_kind(name).Settings for name in policy_kind_names()}
+    return {name: model.model_json_schema() for name, model in {**kinds, **stages, **reached, **kept}.items()}
 
 
 def command(
     kind: Annotated[
-        str | None, typer.Argument(help="recipe, source, policy, stage/NAME or kind/NAME; default: all of them.")
+        str | None,
+        typer.Argument(help="recipe, source, policy, pairs/KIND, stage/NAME, kind/NAME or policy/NAME; default: all."),
     ] = None,
 ) -> None:
     """Print the JSON Schema of recipes, sources, policies and stage settings."""

@@ -1,6 +1,5 @@
 """The split: duplicates clustered over all sources, one of each kept, whole clusters sent to one side."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from forge_dagster.chance import point
 from forge_dagster.corpus.clean_documents import SignedDocuments, clean_folders
 from forge_dagster.corpus.dispositions import Tally
 from forge_dagster.corpus.duplicates import clusters
@@ -37,14 +37,9 @@ class SplitConfig(FrozenModel):
     test_share: float = Field(gt=0, lt=0.5)
 
 
-def point(cluster: str, seed: int) -> float:
-    """A number in [0, 1) by a hash of seed and cluster alone: other documents do not move it."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{cluster}".encode()).digest()[:8]) / 2**64
-
-
 def sides(names: Sequence[str], config: SplitConfig) -> dict[str, str]:
     """Side of each cluster, by its point alone; few clusters may leave a side empty, which then takes one."""
-    points = {name: point(name, config.seed) for name in names}
+    points = {name: point(config.seed, name) for name in names}
     held_out = config.validation_share + config.test_share
     result = {
         name: "validation" if at < config.validation_share else "test" if at < held_out else "train"

@@ -20,7 +20,9 @@ FILES = {
     "validation": ("corpus", "validation", ()),
     "test": ("corpus", "test", ()),
     "corpus_dispositions": ("corpus", "dispositions", ()),
-    "instructions": ("instructions", "train", ()),
+    "instructions": ("instructions", "rows", ()),
+    "policy_items": ("policy_items", "rows", ()),
+    "preferences": ("preferences", "rows", ()),
 }
 """View -> artifact, file, and columns left out, for they are no text."""
 

@@ -48,16 +48,24 @@ def answers(items: Path, form: str) -> "ConfigurableTask":
         good = in_form(reply, form)
         return {"form": float(good), "correct": float(good and is_correct(reply, doc["answer"]))}
 
+    return replies("answers", items, judge, {"form": "mean", "correct": "mean"})
+
+
+def replies(
+    name: str, items: Path, judge: Callable[..., dict[str, Any]], metrics: Mapping[str, str | Callable[..., float]]
+) -> "ConfigurableTask":
+    """Task over `question`: `judge` makes metrics of an item and the greedy reply to it, each aggregated as named."""
     return _task(
         {
-            "task": "answers",
+            "task": name,
             "output_type": "generate_until",
             "doc_to_text": USER + "{{question}}" + END + ASSISTANT,
-            "doc_to_target": "{{answer}}",
+            "doc_to_target": "",
             "process_results": judge,
             "generation_kwargs": {"until": [END], "max_gen_toks": ANSWER_TOKENS, "do_sample": False},
             "metric_list": [
-                {"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in ("form", "correct")
+                {"metric": metric, "aggregation": aggregation, "higher_is_better": True}
+                for metric, aggregation in metrics.items()
             ],
             "metadata": {"version": 1},
         },
@@ -133,8 +141,11 @@ def evaluate(
     tasks: Callable[[], Sequence["ConfigurableTask"]],
     *,
     batch_size: int,
+    groups: Mapping[str, int] | None = None,
 ) -> dict[str, Score]:
-    """`task.metric` -> score. Raises VerdictError if a score is no number, RecipeError if the model is too short."""
+    """`task.metric` -> score; `groups`: of tasks whose items are judged in groups, how many groups.
+
+    Raises VerdictError if a score is no number, RecipeError if the model is too short."""
     import lm_eval
     from lm_eval.tasks import TaskManager
 
@@ -153,7 +164,7 @@ def evaluate(
         raise VerdictError("lm-eval returned no results", rule="an evaluation ends with scores")
     scores = {}
     for task, values in results["results"].items():
-        count = results["n-samples"][task]["effective"]
+        count = (groups or {}).get(task, results["n-samples"][task]["effective"])
         for name, value in values.items():
             metric, _, kind = name.partition(",")
             if kind != "none" or metric.endswith("_stderr") or not isinstance(value, float):

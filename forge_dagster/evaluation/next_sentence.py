@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from forge_dagster.chance import drawn
 from forge_dagster.evaluation.facts import shuffled
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)")
@@ -34,10 +35,6 @@ def _fair(sentence: str) -> bool:
     )
 
 
-def _point(seed: int, text: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{text}".encode()).digest()
-
-
 def next_sentence_items(documents: Sequence[dict[str, Any]], *, seed: int, most: int) -> list[dict[str, Any]]:
     """At most `most` items, chosen among all passages by hash.
 
@@ -48,7 +45,7 @@ def next_sentence_items(documents: Sequence[dict[str, Any]], *, seed: int, most:
     stated = {(len(sentence), sentence, owner) for owner, found in passages for sentence in found}
     documents_of = Counter(sentence for _, sentence, _ in stated)
     pool = sorted(entry for entry in stated if documents_of[entry[1]] == 1)
-    order = sorted(range(len(passages)), key=lambda number: _point(seed, " ".join(passages[number][1])))
+    order = sorted(range(len(passages)), key=lambda number: drawn(seed, " ".join(passages[number][1])))
     items: list[dict[str, Any]] = []
     made: set[str] = set()
     for number in order:
@@ -91,5 +88,5 @@ def _alike(pool: Sequence[tuple[int, str, str]], owner: str, found: list[str], s
             high += 1
         if sentence not in found:
             (same if document == owner else elsewhere).append(sentence)
-    nearest = sorted(elsewhere, key=lambda sentence: _point(seed, answer + sentence))
-    return [*nearest, *sorted(same[:NEAR], key=lambda sentence: _point(seed, answer + sentence))][:DISTRACTORS]
+    nearest = sorted(elsewhere, key=lambda sentence: drawn(seed, answer + sentence))
+    return [*nearest, *sorted(same[:NEAR], key=lambda sentence: drawn(seed, answer + sentence))][:DISTRACTORS]

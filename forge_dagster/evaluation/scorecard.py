@@ -16,6 +16,7 @@ from forge_dagster.errors import DataError, InterruptedRun, VerdictError
 from forge_dagster.evaluation.score import Score, plain, scored_digests
 from forge_dagster.gates import judge, passed
 from forge_dagster.policy import Policy
+from forge_dagster.policy_kinds import policy_settings
 from forge_dagster.recipe import UNTRAINED, Gate, ModelSpec
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 from forge_dagster.tokens.control import CONTROL
@@ -48,6 +49,7 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
 
     from forge_dagster.evaluation.harness import answers, evaluate, multiple_choice
     from forge_dagster.evaluation.plot import plot_scores
+    from forge_dagster.evaluation.policy_tasks import policy_tasks, written_items
     from forge_dagster.training.precision import effective_dtype, thread_limit, threads
     from forge_dagster.training.validation import bits_per_byte
 
@@ -55,14 +57,17 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
     datasets.disable_progress_bars()
     benchmark = json.loads((inputs["domain_benchmark"] / "benchmark.json").read_bytes())
     questions = _questions(inputs, config, context.work / "answers.jsonl")
+    form: str = policy_settings(config.policy).form
+    kept = written_items(inputs["policy_items"], context.work)
 
     def tasks() -> list[Any]:
         made = [
             multiple_choice(task["name"], inputs["domain_benchmark"] / task["items"], task["version"])
             for task in benchmark["tasks"]
         ]
-        return [*made, answers(questions, config.policy.form)]
+        return [*made, answers(questions, form), *policy_tasks(kept)]
 
+    groups = {items.task: items.groups for items in kept}
     scores: dict[str, dict[str, Score]] = {}
     models = _models(inputs, config)
     with thread_limit(threads()):
@@ -73,7 +78,7 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
             torch.manual_seed(config.seed)
             model = load().eval()
             tokenizer = AutoTokenizer.from_pretrained(inputs["tokenizer"], local_files_only=True)
-            scores[name] = evaluate(model, tokenizer, tasks, batch_size=config.batch_size)
+            scores[name] = evaluate(model, tokenizer, tasks, batch_size=config.batch_size, groups=groups)
             bits = bits_per_byte(model, inputs["token_shards"], most_tokens=config.validation_tokens)
             if not math.isfinite(bits):
                 raise VerdictError(f"{name}: {BITS} = {bits}", rule="a score is a number", mend="train it again")
@@ -91,7 +96,11 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
             "dtype": {"lm-eval": "float32", "bits_per_byte": effective_dtype()},
             "few_shot": 0,
             "decoding": "greedy",
-            "tasks": _task_digests(inputs["domain_benchmark"], benchmark, questions),
+            "tasks": _task_digests(
+                inputs["domain_benchmark"],
+                benchmark,
+                {"answers": questions} | {items.task: items.path for items in kept},
+            ),
         },
     }
     (out / "scorecard.json").write_text(json.dumps(body, indent=1, sort_keys=False, allow_nan=False), encoding="utf-8")
@@ -143,8 +152,8 @@ def _questions(inputs: Mapping[str, Path], config: ScorecardConfig, path: Path) 
     return path
 
 
-def _task_digests(folder: Path, benchmark: dict[str, Any], questions: Path) -> dict[str, str]:
-    files = {task["name"]: folder / task["items"] for task in benchmark["tasks"]} | {"answers": questions}
+def _task_digests(folder: Path, benchmark: dict[str, Any], written: Mapping[str, Path]) -> dict[str, str]:
+    files = {task["name"]: folder / task["items"] for task in benchmark["tasks"]} | dict(written)
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
 
 

@@ -23,7 +23,7 @@ class Taught(NamedTuple):
 
 
 def taught(instructions: Path, tokenizer: Path, template: str, max_length: int) -> Taught:
-    """The train split of instructions, each answer in the form of `template`.
+    """The train split of instructions, each answer in the form of `template` unless people wrote the conversation.
 
     Raises DataError if none has at most `max_length` tokens.
     """
@@ -32,9 +32,12 @@ def taught(instructions: Path, tokenizer: Path, template: str, max_length: int) 
     for row in rows:
         if row["split"] != "train":
             continue
-        answer = template.replace("{answer}", row["answer"].rstrip(". "))
-        turns = [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": answer}]
-        prompt, whole = encode_chat(encoder, turns[:1], answer_next=True), encode_chat(encoder, turns)
+        is_given = row.get("rule", "").startswith("given/")
+        answer = row["answer"] if is_given else template.replace("{answer}", row["answer"].rstrip(". "))
+        before = [{"role": turn["role"], "content": turn["content"]} for turn in row.get("history") or []]
+        asked = [*before, {"role": "user", "content": row["question"]}]
+        turns = [*asked, {"role": "assistant", "content": answer}]
+        prompt, whole = encode_chat(encoder, asked, answer_next=True), encode_chat(encoder, turns)
         if len(whole) <= max_length:
             examples.append({"input_ids": whole, "labels": [IGNORED] * len(prompt) + whole[len(prompt) :]})
         else:

@@ -114,3 +114,27 @@ def test_every_asset_says_what_it_is():
 
 def test_dvc_yaml_is_current():
     assert (PROJECT / "dvc.yaml").read_text() == dvc_yaml(all_hops(load_declared())), "run: python -m assets.dvc"
+
+
+def test_files_of_pairs_become_inputs_and_a_model_an_asset(folders: Path):
+    pairs = folders / "sources" / "pairs"
+    pairs.mkdir()
+    given = {"location": "ours.jsonl", "owner": "we", "licence": "internal"}
+    for name, kind in (("talk", "chat"), ("taste", "preference")):
+        (pairs / f"{name}.yaml").write_text(yaml.safe_dump({**given, "name": name, "kind": kind}))
+    model = {
+        "name": "house", "kind": "endpoint", "location": "http://127.0.0.1:9/v1", "model": "m", "licence": "MIT",
+        "seed": 1, "temperature": 0, "max_tokens": 64, "passages": 4, "passage_characters": 400, "pairs": 1,
+        "timeout": 1, "attempts": 1, "failures_in_a_row": 1,
+    }  # fmt: skip
+    (pairs / "house.yaml").write_text(yaml.safe_dump(model))
+    (pairs / "ours.jsonl").write_text("{}")
+    declared = load_declared()
+    hops = {hop.key: hop for hop in all_hops(declared)}
+    assert hops["instructions"].inputs["generated/house"] == "generated/house"
+    external = {key: dict(hops[key].order(declared).external) for key in ("instructions", "preferences")}
+    assert external["instructions"]["given/talk"].path == pairs / "ours.jsonl"
+    assert len(external["instructions"]["given/talk"].measure()) == 64
+    assert set(external["preferences"]) == {"given/taste"}
+    stages = yaml.safe_load(dvc_yaml(list(hops.values())))["stages"]
+    assert "sources/pairs/house.yaml" in stages["generated--house"]["deps"]

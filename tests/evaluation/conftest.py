@@ -15,9 +15,11 @@ import torch
 from forge_dagster.evaluation import domain_benchmark
 from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
 from forge_dagster.evaluation.scorecard import ScorecardConfig
+from forge_dagster.home import PROJECT
 from forge_dagster.model.build import build_model
 from forge_dagster.model.folder import write_model
-from forge_dagster.policy import Policy
+from forge_dagster.pairs import policy_items
+from forge_dagster.policy import Policy, load_policy
 from forge_dagster.recipe import Gate, ModelSpec, TokenizerSpec
 from forge_dagster.stage import NoConfig, local_context
 from forge_dagster.tokens import shards, tokenizer
@@ -35,10 +37,9 @@ SPEC = ModelSpec(
 )
 POLICY = Policy(
     name="answer-form",
-    kind="answer-form",
+    kind="answer_form",
     description="",
-    template="Answer: {answer}.",
-    form="Answer: [^\\n]{1,200}\\.",
+    settings={"template": "Answer: {answer}.", "form": "Answer: [^\\n]{1,200}\\."},
 )
 PLACES = ("Lisbon", "Oslo", "Riga", "Turin")
 TOPICS = ("pumps", "valves", "gauges", "boilers", "cranes", "belts", "kilns", "lathes")
@@ -116,7 +117,10 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("evaluation")
     context = local_context(root / "context")
     documents = write_documents(root / "documents")
-    found = {name: root / name for name in ("benchmark", "corpus", "tokenizer", "shards", "instructions", "model")}
+    found = {
+        name: root / name
+        for name in ("benchmark", "corpus", "tokenizer", "shards", "instructions", "policy_items", "model")
+    }
     for folder in found.values():
         folder.mkdir()
     facts = write_facts(root / "facts.jsonl", [fact(number) for number in range(24)])
@@ -135,6 +139,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for number, topic in enumerate(TOPICS)
     ]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows), found["instructions"] / "rows.parquet")
+    write_policy_items(found["policy_items"], rows)
     model = build_model(SPEC, vocab_size=360, positions=128, seed=3)
     with torch.no_grad():
         chance = torch.Generator().manual_seed(4)
@@ -147,8 +152,24 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "token_shards": found["shards"],
         "tokenizer": found["tokenizer"],
         "instructions": found["instructions"],
+        "policy_items": found["policy_items"],
         "checkpoint/base": found["model"],
     }
+
+
+def write_policy_items(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Two prompts a group for each held-out row: the answer to one, a refusal to the other."""
+    policy = load_policy(PROJECT / "policies" / "audience.yaml")
+    refusal = policy.settings["refusal"]
+    items = [
+        {"policy": policy.name, "prompt": f"{reader}: {row['question']}", "case": json.dumps({"expected": expected}),
+         "keeps": expected, "breaks": [other], "document_ids": row["document_ids"], "split": row["split"],
+         "group": row["question"]}
+        for row in rows
+        for reader, expected, other in (("staff", row["answer"], refusal), ("public", refusal, row["answer"]))
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(items, policy_items.ROWS), folder / "rows.parquet")
+    (folder / "policies.json").write_text(json.dumps({policy.name: policy.model_dump(mode="json")}))
 
 
 @pytest.fixture(scope="session")

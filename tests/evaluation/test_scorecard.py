@@ -42,12 +42,17 @@ def test_every_checkpoint_has_every_metric(scored: tuple[Path, Path]):
     assert list(body["checkpoints"]) == ["untrained", "base"]
     tasks = {"facts_seen.acc", "facts_unseen.acc", "next_sentence.acc"}
     for scores in body["checkpoints"].values():
-        assert set(scores) == tasks | {"answers.form", "answers.correct", "validation.bits_per_byte"}
+        assert set(scores) == tasks | {
+            "answers.form", "answers.correct", "policy_audience.kept", "validation.bits_per_byte",
+        }  # fmt: skip
         assert all(math.isfinite(score["value"]) and score["n"] > 0 for score in scores.values())
         assert all(scores[task]["stderr"] is not None for task in tasks)
     assert body["checkpoints"]["base"]["facts_seen.acc"]["n"] == 24
     assert body["checkpoints"]["base"]["answers.form"]["n"] == 5
-    assert set(body["settings"]["tasks"]) == {"facts_seen", "facts_unseen", "next_sentence", "answers"}
+    assert body["checkpoints"]["base"]["policy_audience.kept"] == {"value": 0.0, "stderr": 0.0, "n": 6}
+    assert set(body["settings"]["tasks"]) == {
+        "facts_seen", "facts_unseen", "next_sentence", "answers", "policy_audience",
+    }  # fmt: skip
 
 
 def test_gates_are_judged_and_do_not_block_the_scorecard(scored: tuple[Path, Path]):

@@ -4,16 +4,18 @@ import time
 
 import pytest
 
-from forge_dagster.corpus.extraction import (
+from forge_dagster.pairs.extraction import (
     RULES,
     definition,
+    docstring,
     faq,
     first_sentence,
     heading_question,
     heading_topic,
-    key_value,
+    record,
+    table,
 )
-from forge_dagster.corpus.sections import Document
+from forge_dagster.pairs.sections import Document
 
 ENGLISH = "\n\nThis is the text of the page, and it is in the language of the house.\n"
 
@@ -65,16 +67,18 @@ def test_records_and_tables():
         "## Packages\n\nPackage | Installed size (MB)\n--- | ---\nlxc | 25\n\nlonely | row\n\n"
         "## Remarks\n\nNote: there is one of these only.\n"
     )
-    assert list(key_value(read(text + ENGLISH))) == [
+    assert list(record(read(text + ENGLISH))) == [
         ("What is the seal kit number of Bibrus valve?", "CT-23"),
         ("What is the home plant of Bibrus valve?", "Salzburg"),
+    ]
+    assert list(table(read(text + ENGLISH))) == [
         ("What is the port of Retheck broker?", "5412"),
         ("What is the Installed size (MB) of lxc?", "25"),
     ]
 
 
 def test_a_record_without_a_named_heading_is_about_the_title():
-    found = list(key_value(read("Colour: red\nOwner: Ines\n" + ENGLISH, title="3. Pump P4")))
+    found = list(record(read("Colour: red\nOwner: Ines\n" + ENGLISH, title="3. Pump P4")))
     assert found == [("What is the colour of Pump P4?", "red"), ("What is the owner of Pump P4?", "Ines")]
 
 
@@ -94,7 +98,7 @@ def test_topics():
     assert list(heading_topic(read(text))) == [("What does the section 'Safety' say?", "Wear a helmet in the hall.")]
 
 
-@pytest.mark.parametrize("rule", [definition, key_value, heading_topic])
+@pytest.mark.parametrize("rule", [definition, record, table, heading_topic])
 def test_questions_in_english_are_asked_of_english_documents_alone(rule):
     text = "# Sicherheit\n\nHelm ist a Pflicht.\n\nFarbe: rot\nOrt: Halle\n\nDer Helm ist eine gute Sache im Werk.\n"
     assert list(rule(read(text))) == []
@@ -127,6 +131,10 @@ def test_first_sentence(text: str, sentence: str):
         ("Key: " * 40 + "\n") * 2_000,
         "a. " * 60_000,
         "J. " * 60_000,
+        "def f(\n" * 20_000,
+        'def f():\n    """' * 20_000,
+        "/**\n" * 20_000,
+        "/** x */\n" + "a " * 60_000,
     ],
 )
 def test_no_rule_is_slow_on_hostile_text(hostile: str):
@@ -138,3 +146,39 @@ def test_no_rule_is_slow_on_hostile_text(hostile: str):
             assert isinstance(question, str)
             assert isinstance(answer, str)
     assert time.process_time() - start < 10
+
+
+CODE = '''
+def press(pump, bar):
+    """Presses oil through a pump.
+
+    More of it.
+    """
+
+class Valve(Part):
+    r"""A part that lets
+    oil through. It leaks."""
+
+async def wait(
+    pump,
+) -> None:
+    "not documented"
+
+/**
+ * Returns the pressure of the pump. In bar.
+ *
+ * @param pump the pump
+ */
+public int pressureOf(Pump pump) {
+/** Nothing is declared under this. */
+int x = 3;
+/** Never closed
+'''
+
+
+def test_code_is_asked_what_it_does():
+    assert list(docstring(read(CODE))) == [
+        ("What does the function press do?", "Presses oil through a pump."),
+        ("What does the class Valve stand for?", "A part that lets oil through."),
+        ("What does the function pressureOf do?", "Returns the pressure of the pump."),
+    ]

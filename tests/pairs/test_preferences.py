@@ -1,6 +1,7 @@
 """Preferences: the right answer in form against a bare or a wrong one."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,37 +9,42 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from forge_dagster.corpus import instructions, preferences
-from forge_dagster.corpus.preferences import PreferencesConfig
 from forge_dagster.errors import DataError, InterruptedRun
+from forge_dagster.pairs import instructions, policy_items, preferences
+from forge_dagster.pairs.preferences import PreferencesConfig
 from forge_dagster.policy import Policy
+from forge_dagster.policy_kinds import policy_settings
 from forge_dagster.stage import LocalContext
 
 POLICY = Policy(
     name="answer-form",
-    kind="answer-form",
+    kind="answer_form",
     description="short",
-    template="Answer: {answer}.",
-    form=r"Answer: [^\n]{1,60}\.",
+    settings={"template": "Answer: {answer}.", "form": r"Answer: [^\n]{1,60}\."},
 )
-CONFIG = PreferencesConfig(seed=1, policy=POLICY, most_rows=1000)
+FORM = policy_settings(POLICY)
+CONFIG = PreferencesConfig(seed=1, policy=POLICY, most_rows=1000, policy_share=0.25)
 
 
 def row(number: int, **changes: Any) -> dict[str, Any]:
     return {
         "question": f"Where is pump {number}?",
         "answer": f"In hall {number % 7}.",
-        "rule": "faq" if number % 2 else "key-value",
+        "rule": "faq" if number % 2 else "record",
         "document_ids": [f"{number:064}"],
         "split": "held_out" if number % 5 == 0 else "train",
         **changes,
     }
 
 
-def folder(path: Path, rows: list[dict[str, Any]]) -> dict[str, Path]:
-    path.mkdir()
-    pq.write_table(pa.Table.from_pylist(rows, instructions.ROWS), path / "rows.parquet")
-    return {"instructions": path}
+def folder(path: Path, rows: list[dict[str, Any]], items: Sequence[dict[str, Any]] = ()) -> dict[str, Path]:
+    for name, found, schema in (
+        ("instructions", rows, instructions.ROWS),
+        ("policy_items", items, policy_items.ROWS),
+    ):
+        (path / name).mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(list(found), schema), path / name / "rows.parquet")
+    return {name: path / name for name in ("instructions", "policy_items")}
 
 
 @pytest.fixture
@@ -56,14 +62,14 @@ def test_both_rules_make_true_pairs_of_training_rows(
     for pair in found:
         source = known[pair["prompt"]]
         assert source["split"] == "train"
-        assert pair["chosen"] == POLICY.apply(source["answer"])
-        assert POLICY.holds(pair["chosen"])
+        assert pair["chosen"] == FORM.apply(source["answer"])
+        assert FORM.holds(pair["chosen"])
         assert pair["document_ids"] == source["document_ids"]
         if pair["rule"] == "form":
             assert pair["rejected"] == source["answer"]
-            assert not POLICY.holds(pair["rejected"])
+            assert not FORM.holds(pair["rejected"])
         else:
-            assert POLICY.holds(pair["rejected"])
+            assert FORM.holds(pair["rejected"])
             assert pair["rejected"] != pair["chosen"]
     assert all(finding.passed for finding in preferences.STAGE.check(out))
 
@@ -103,7 +109,7 @@ def test_the_cap_keeps_a_fixed_choice(
 
 def test_too_few_pairs_are_refused(tmp_path: Path, context: LocalContext, given_rows: list[dict[str, Any]]):
     inputs = folder(tmp_path / "in", [{**each, "split": "held_out"} for each in given_rows])
-    with pytest.raises(DataError, match=r"0 pairs from 0 instructions\nRule: at least 8, .*\nMend: add documents"):
+    with pytest.raises(DataError, match=r"0 pairs\nRule: at least 8, .*\nMend: add documents"):
         preferences.run(inputs, CONFIG, tmp_path, context)
 
 
@@ -134,3 +140,63 @@ def test_a_stopped_run_says_how_to_go_on(tmp_path: Path, context: LocalContext, 
     context.cancelled = lambda: True  # type: ignore[method-assign]
     with pytest.raises(InterruptedRun, match="run the same command again"):
         preferences.run(folder(tmp_path / "in", given_rows), CONFIG, tmp_path, context)
+
+
+def item(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "policy": "terms",
+        "prompt": f"How long is shift {number}?",
+        "case": "{}",
+        "keeps": f"Answer: {number} hours.",
+        "breaks": [f"Answer: {number} hrs.", f"Answer: {number} h."],
+        "document_ids": [f"{number:064}"],
+        "split": "held_out" if number % 5 == 0 else "train",
+        "group": str(number),
+        **changes,
+    }
+
+
+def report_of(inputs: dict[str, Path], out: Path, context: LocalContext, **changes: Any) -> dict[str, int]:
+    return dict(preferences.run(inputs, CONFIG.model_copy(update=changes), out, context).counts)
+
+
+def test_policies_have_the_share_that_is_declared(
+    tmp_path: Path, context: LocalContext, rows: Callable, given_rows: list[dict[str, Any]]
+):
+    inputs = folder(tmp_path / "in", given_rows, [item(number) for number in range(60)])
+    counts = report_of(inputs, tmp_path, context, most_rows=40)
+    assert (counts["rows"], counts["policy/terms"], counts["form"] + counts["fact"]) == (40, 10, 30)
+    found = [row for row in rows(tmp_path / "rows.parquet") if row["rule"] == "policy/terms"]
+    assert {row["chosen"].split()[2] for row in found} == {"hours."}
+    assert all(int(row["prompt"].split()[-1][:-1]) % 5 for row in found), "held-out items are not trained on"
+
+
+def test_without_items_the_other_pairs_take_their_place(
+    tmp_path: Path, context: LocalContext, given_rows: list[dict[str, Any]]
+):
+    counts = report_of(folder(tmp_path / "in", given_rows), tmp_path, context, most_rows=40)
+    assert (counts["rows"], counts["form"] + counts["fact"]) == (40, 40)
+
+
+def test_pairs_of_people_are_kept_whole_and_name_their_file(
+    tmp_path: Path, context: LocalContext, rows: Callable, given_rows: list[dict[str, Any]]
+):
+    file = tmp_path / "ours.jsonl"
+    line = '{"prompt": "Hello?", "chosen": "Good day.", "rejected": "Yo."}\n'
+    file.write_text(line + line + line.replace("Yo", "What"))
+    inputs = {**folder(tmp_path / "in", given_rows), "given/ours": file}
+    counts = report_of(inputs, tmp_path, context, most_rows=10)
+    assert (counts["rows"], counts["given/ours"], counts["twice"]) == (12, 2, 1)
+    given = [row for row in rows(tmp_path / "rows.parquet") if row["rule"] == "given/ours"]
+    assert {row["rejected"] for row in given} == {"Yo.", "What."}
+    assert {tuple(row["document_ids"]) for row in given} == {(hashlib.sha256(file.read_bytes()).hexdigest(),)}
+
+
+def test_what_is_no_preference_is_counted(
+    tmp_path: Path, context: LocalContext, rows: Callable, given_rows: list[dict[str, Any]]
+):
+    same = item(1, breaks=["Answer: 1 hours.", "Answer: 1 hrs."])
+    given_rows[1]["answer"] = "long " * 20
+    counts = report_of(folder(tmp_path / "in", given_rows, [same]), tmp_path, context)
+    assert (counts["same_answers"], counts["policy/terms"], counts["out_of_form"]) == (1, 1, 1)
+    assert all(row["chosen"] != row["rejected"] for row in rows(tmp_path / "rows.parquet"))

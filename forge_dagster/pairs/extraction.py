@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable, Iterator
 
-from forge_dagster.corpus.sections import ITEM, Document, Section, heading_name
+from forge_dagster.pairs.code import documented
+from forge_dagster.pairs.sections import ITEM, Document, Section, heading_name
 
 LONGEST_ANSWER = 160  # characters, in one line
 LONGEST_QUESTION = 160  # characters
+SHORTEST_QUESTION = 8  # characters
 MOST_CELLS = 8  # columns of a table that can be read aloud
 FEWEST_KEYS = 2  # lines `Key: value` in a section that make a record; one alone is a remark
 
@@ -90,21 +92,27 @@ def definition(document: Document) -> Iterator[Pair]:
             yield f"What is {subject}?", match["what"]
 
 
-def key_value(document: Document) -> Iterator[Pair]:
-    """Records of lines `Key: value` about the section's or the document's subject, and tables that have a head."""
+def table(document: Document) -> Iterator[Pair]:
+    """Cells of tables that have a head, about what stands in the first column."""
+    if document.is_english:
+        for section in document.sections:
+            yield from _cells(section)
+
+
+def record(document: Document) -> Iterator[Pair]:
+    """Records of lines `Key: value` about the section's or the document's subject."""
     if not document.is_english:
         return
     for section in document.sections:
-        yield from _table(section)
         subject = section.heading.rpartition(": ")[2] if ": " in section.heading else heading_name(document.title)
-        record = [match for line in section.lines if (match := KEY_VALUE.fullmatch(ITEM.sub("", line, count=1)))]
-        if subject and len(record) >= FEWEST_KEYS:
-            for match in record:
+        lines = [match for line in section.lines if (match := KEY_VALUE.fullmatch(ITEM.sub("", line, count=1)))]
+        if subject and len(lines) >= FEWEST_KEYS:
+            for match in lines:
                 if match["key"].lower() not in subject.lower():
                     yield _asked(match["key"], subject), match["value"].strip()
 
 
-def _table(section: Section) -> Iterator[Pair]:
+def _cells(section: Section) -> Iterator[Pair]:
     head: list[str] = []
     before: list[str] = []
     for line in section.lines:
@@ -133,6 +141,12 @@ def _asked(key: str, subject: str) -> str:
     return f"What is the {key[0].lower() + key[1:] if in_sentence_case else key} of {subject}?"
 
 
+def docstring(document: Document) -> Iterator[Pair]:
+    """What functions and classes are said to do, by the first sentence of their documentation."""
+    for kind, name, said in documented(document.lines):
+        yield f"What does the {kind} {name} {'do' if kind == 'function' else 'stand for'}?", first_sentence(said)
+
+
 def heading_topic(document: Document) -> Iterator[Pair]:
     """Headings that name a topic, answered by the first sentence under them."""
     if not document.is_english:
@@ -146,7 +160,26 @@ RULES: dict[str, Callable[[Document], Iterator[Pair]]] = {
     "faq": faq,
     "heading-question": heading_question,
     "definition": definition,
-    "key-value": key_value,
+    "record": record,
+    "table": table,
+    "docstring": docstring,
     "heading-topic": heading_topic,
 }
-"""In order of preference: pairs of the first rules are kept when there are more than asked for."""
+"""In order of preference: a question that several rules find has the first one's name."""
+
+
+def pairs_of(document: Document) -> Iterator[tuple[str, str, str]]:
+    """Rule, question and answer of every pair that a question and an answer of one line can be made of."""
+    for rule, extract in RULES.items():
+        for question, answer in extract(document):
+            if _fits(question, answer):
+                yield rule, question, answer
+
+
+def _fits(question: str, answer: str) -> bool:
+    return (
+        SHORTEST_QUESTION <= len(question) <= LONGEST_QUESTION
+        and 0 < len(answer) <= LONGEST_ANSWER
+        and any(character.isalnum() for character in answer)
+        and "\n" not in question + answer
+    )

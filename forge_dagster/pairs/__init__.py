@@ -1,0 +1,1 @@
+"""What post-training learns from: questions with answers, and better answers beside worse ones."""

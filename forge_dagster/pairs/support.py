@@ -1,0 +1,97 @@
+"""What of a model's reply becomes rows: pairs in the schema, stated word for word by the passage they are about."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from forge_dagster.corpus import redact
+from forge_dagster.corpus.words import words
+from forge_dagster.pairs.extraction import LONGEST_ANSWER, LONGEST_QUESTION, LONGEST_SENTENCE, SHORTEST_QUESTION
+from forge_dagster.pairs.passages import CHAT_MARKS, ORDERS
+from forge_dagster.stage import FrozenModel
+
+FENCE = re.compile(r"\s*```(?:json)?\s*\n(?P<inside>.*?)\n?\s*```\s*", re.DOTALL)
+SHORTEST_QUOTE = 4  # words
+FUNCTION_WORDS = frozenset(
+    {"a", "an", "the", "of", "and", "or", "to", "in", "on", "at", "by", "for", "from", "with", "as", "is", "are", "was",
+     "were", "be", "been", "it", "its", "this", "that", "these", "those", "which", "who", "whom", "whose", "what",
+     "when", "where", "why", "how", "does", "do", "did", "can", "may", "must", "shall", "will", "would", "should",
+     "has", "have", "had"}
+)  # fmt: skip
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Pair(FrozenModel):
+    """One pair as a model is to write it."""
+
+    question: Text
+    answer: Text
+    quote: Text
+
+
+class Reply(FrozenModel):
+    """The whole reply."""
+
+    pairs: list[Pair]
+
+
+def schema_of(pairs: int) -> dict[str, Any]:
+    """JSON Schema of a reply of at most so many pairs, for servers that hold their model to one."""
+    texts = {"question": LONGEST_QUESTION, "answer": LONGEST_ANSWER, "quote": LONGEST_SENTENCE}
+    pair = {
+        "type": "object",
+        "properties": {name: {"type": "string", "minLength": 1, "maxLength": most} for name, most in texts.items()},
+        "required": list(texts),
+        "additionalProperties": False,
+    }
+    listed = {"type": "array", "items": pair, "maxItems": pairs}
+    return {"type": "object", "properties": {"pairs": listed}, "required": ["pairs"], "additionalProperties": False}
+
+
+def reply_of(text: str) -> Reply | None:
+    """The reply, if it is in the schema; a fence of Markdown around it is left out."""
+    fenced = FENCE.fullmatch(text)
+    try:
+        return Reply.model_validate_json(fenced["inside"] if fenced else text, strict=True)
+    except ValidationError:
+        return None
+
+
+def why_not(pair: Pair, passage: str) -> str:
+    """Why a pair does not become a row; empty if it does."""
+    both = f"{pair.question}\n{pair.answer}"
+    if not (SHORTEST_QUESTION <= len(pair.question) <= LONGEST_QUESTION and len(pair.answer) <= LONGEST_ANSWER):
+        return "length"
+    if "\n" in pair.question + pair.answer or not pair.question.rstrip().endswith("?"):
+        return "no-question-of-one-line"
+    if CHAT_MARKS.search(both) or ORDERS.search(both):
+        return "injection"
+    if redact.find(both):
+        return "sensitive"
+    return "" if _is_supported(pair, passage) else "unsupported"
+
+
+def _is_supported(pair: Pair, passage: str) -> bool:
+    """Whether the quote stands in the passage, states all that the answer says, and the question is about it."""
+    quote, said, asked = words(pair.quote), _content(pair.answer), _content(pair.question)
+    return (
+        len(quote) >= SHORTEST_QUOTE
+        and f" {' '.join(quote)} " in f" {' '.join(words(passage))} "
+        and bool(said)
+        and set(said) <= set(quote)
+        and bool(set(asked) & set(words(passage)))
+        and not set(said) <= set(asked)
+    )
+
+
+def _content(text: str) -> Sequence[str]:
+    return [word for word in words(text) if word not in FUNCTION_WORDS]
+
+
+def judged(reply: Reply, passage: str, most: int) -> Iterator[tuple[Pair, str]]:
+    """Each pair with why it does not become a row; pairs beyond `most` were not asked for."""
+    for number, pair in enumerate(reply.pairs):
+        yield pair, why_not(pair, passage) if number < most else "beyond-what-was-asked"

@@ -1,0 +1,60 @@
+"""Cite the document: an answer names the one document that it is from."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from forge_dagster.chance import number
+from forge_dagster.policy import Item, Material
+from forge_dagster.rewards import placeholders, says
+from forge_dagster.stage import FrozenModel
+
+
+class Settings(FrozenModel):
+    """How a citation is asked for, and how it looks."""
+
+    ask: Annotated[str, AfterValidator(placeholders("question"))]
+    template: Annotated[str, AfterValidator(placeholders("answer", "document"))] = Field(
+        description="an answer with its source; {answer} is an answer in form without its end, {document} a title"
+    )
+    most_alike: int = Field(ge=1, description="documents that may bear one title; one that more bear names none")
+
+
+class Case(FrozenModel):
+    """Answers that cite a document which tells it."""
+
+    accepted: tuple[str, ...] = Field(min_length=1)
+
+
+def reward(text: str, case: Case, settings: Settings) -> float:
+    """1 if the right answer cites one document that tells it, and nothing else is said."""
+    return float(any(says(text, accepted) for accepted in case.accepted))
+
+
+def items(material: Material, settings: Settings) -> Iterator[Item]:
+    """The questions whose documents have a title of their own."""
+    bear = Counter(told.title for told in material.documents.values())
+    titles = sorted(title for title, count in bear.items() if title and count <= settings.most_alike)
+
+    def cited(answer: str, title: str) -> str:
+        said = material.in_form(answer).rstrip(".")
+        return settings.template.replace("{document}", title).replace("{answer}", said)
+
+    for asked in material.asked:
+        own = {material.documents[name].title for name in asked.document_ids if name in material.documents}
+        right = [title for title in titles if title in own]
+        wrong = [title for title in titles if title not in own]
+        if not right or not wrong:
+            continue
+        other = wrong[number(material.seed, asked.question) % len(wrong)]
+        yield Item(
+            prompt=settings.ask.replace("{question}", asked.question),
+            case={"accepted": [cited(asked.answer, title) for title in right]},
+            keeps=cited(asked.answer, right[0]),
+            breaks=(material.in_form(asked.answer), cited(asked.answer, other)),
+            document_ids=asked.document_ids,
+            held_out=asked.held_out,
+            group=asked.question,
+        )
