@@ -29,6 +29,7 @@ from forge_dagster.sample.generate import generate
 
 PEER = ("datatrove==0.10.1", "spacy", "nltk", "tldextract", "fasteners", "orjson", "regex", "xxhash<4", "tokenizers")
 PROCESSES = len(os.sched_getaffinity(0))
+CHUNK = 8  # documents a process takes at once; the long ones lie side by side
 TEXTS = ("plain", "markdown", "html", "man", "rst")
 LARGEST = 1 << 20  # bytes of a document taken from the folder
 THRESHOLD = 0.8
@@ -103,14 +104,14 @@ def _kept(text: str) -> bool:
 def _filtered(corpus: Path) -> set[str]:
     names, texts = zip(*_read(corpus), strict=True)
     with get_context("fork").Pool(PROCESSES) as pool:
-        kept = pool.map(_kept, texts, chunksize=64)
+        kept = pool.map(_kept, texts, chunksize=CHUNK)
     return {name for name, is_kept in zip(names, kept, strict=True) if is_kept}
 
 
 def _deduplicated(corpus: Path) -> set[str]:
     names, texts = zip(*_read(corpus), strict=True)
     with get_context("fork").Pool(PROCESSES) as pool:
-        signed = pool.map(sign, texts, chunksize=64)
+        signed = pool.map(sign, texts, chunksize=CHUNK)
     bands = np.frombuffer(b"".join(each.bands for each in signed), dtype="<u8").reshape(-1, BANDS)
     sizes = [len(each.shingles) // 4 for each in signed]
     flat = Shingles(np.frombuffer(b"".join(each.shingles for each in signed), dtype="<u4"), np.cumsum([0, *sizes]))

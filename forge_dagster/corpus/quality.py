@@ -6,6 +6,7 @@ These catch what no reader wants: repeated junk, encoded blobs, garbled text.
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 WORD = re.compile(r"\S+")
@@ -50,26 +51,32 @@ def measure(text: str) -> Quality:
     """Measure a text, or its first MEASURED characters."""
     sample = text[:MEASURED]
     words = WORD.findall(sample)
+    distinct = Counter(words)
     count = max(1, len(words))
     characters = max(1, sum(map(len, words)))
     return Quality(
         words=len(words),
         word_length=characters / count,
-        alphabetic_words=sum(map(bool, map(LETTERS.search, words))) / max(1, sum(map(bool, map(SAYS.search, words)))),
-        longest_word=max(map(len, words), default=0),
+        alphabetic_words=_matching(distinct, LETTERS) / max(1, _matching(distinct, SAYS)),
+        longest_word=max(map(len, distinct), default=0),
         repeated_lines=_repeated_lines(sample),
         top_gram=_top_gram(words, characters),
         repeated_grams=_repeated_grams(words),
-        unspaced=len(UNSPACED.findall(sample)) / max(1, len(sample)),
+        unspaced=0.0 if sample.isascii() else len(UNSPACED.findall(sample)) / max(1, len(sample)),
         replacement_characters=sample.count("\ufffd") / max(1, len(sample)),
-        spaced_letters=sum(1 for word in words if len(word) == 1 and word.isalpha()) / count,
+        spaced_letters=sum(times for word, times in distinct.items() if len(word) == 1 and word.isalpha()) / count,
         vowelless=_vowelless(sample),
     )
 
 
+def _matching(distinct: Mapping[str, int], pattern: re.Pattern[str]) -> int:
+    """How many words have the pattern, given how often each comes."""
+    return sum(times for word, times in distinct.items() if pattern.search(word))
+
+
 def _vowelless(text: str) -> float:
     words = PLAIN_WORD.findall(text)
-    return sum(VOWEL.search(word) is None for word in words) / len(words) if len(words) >= FEWEST_WORDS else 0.0
+    return 1 - _matching(Counter(words), VOWEL) / len(words) if len(words) >= FEWEST_WORDS else 0.0
 
 
 def _repeated_lines(text: str) -> float:
@@ -98,8 +105,7 @@ def _repeated_grams(words: list[str]) -> float:
     """Repetition as Gopher's duplicate n-grams, at its shortest n, which contains the longer ones."""
     seen: set[tuple[str, ...]] = set()
     inside = end = 0
-    for start in range(len(words) - SHORTEST_GRAM + 1):
-        gram = tuple(words[start : start + SHORTEST_GRAM])
+    for start, gram in enumerate(zip(*(words[shift:] for shift in range(SHORTEST_GRAM)), strict=False)):
         if gram in seen:
             inside += start + SHORTEST_GRAM - max(end, start)
             end = start + SHORTEST_GRAM
