@@ -114,7 +114,7 @@ def materialize_partitions(page: Any, url: str) -> None:
 
 
 def test_every_asset_is_materialized(server: Server):
-    assert len(server.materialized()) == 16
+    assert len(server.materialized()) == 17
 
 
 def test_the_lineage_shows(server: Server, page: Any, tmp_path: Path):
