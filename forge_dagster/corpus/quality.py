@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-WORD = re.compile(r"\S+")
 LETTERS = re.compile(r"[^\W\d_]")
 SAYS = re.compile(r"[^\W_]")
-PLAIN_WORD = re.compile(r"(?<!\S)\W?([A-Za-z]{3,})\W?(?!\S)")
+PLAIN_WORD = re.compile(r"\W?[A-Za-z]{3,}\W?")
 VOWEL = re.compile(r"[aeiouy]", re.IGNORECASE)
 UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]"
@@ -50,7 +49,7 @@ class Quality:
 def measure(text: str) -> Quality:
     """Measure a text, or its first MEASURED characters."""
     sample = text[:MEASURED]
-    words = WORD.findall(sample)
+    words = sample.split()
     distinct = Counter(words)
     count = max(1, len(words))
     characters = max(1, sum(map(len, words)))
@@ -65,7 +64,7 @@ def measure(text: str) -> Quality:
         unspaced=0.0 if sample.isascii() else len(UNSPACED.findall(sample)) / max(1, len(sample)),
         replacement_characters=sample.count("\ufffd") / max(1, len(sample)),
         spaced_letters=sum(times for word, times in distinct.items() if len(word) == 1 and word.isalpha()) / count,
-        vowelless=_vowelless(sample),
+        vowelless=_vowelless(distinct),
     )
 
 
@@ -74,9 +73,10 @@ def _matching(distinct: Mapping[str, int], pattern: re.Pattern[str]) -> int:
     return sum(times for word, times in distinct.items() if pattern.search(word))
 
 
-def _vowelless(text: str) -> float:
-    words = PLAIN_WORD.findall(text)
-    return 1 - _matching(Counter(words), VOWEL) / len(words) if len(words) >= FEWEST_WORDS else 0.0
+def _vowelless(distinct: Mapping[str, int]) -> float:
+    plain = {word: times for word, times in distinct.items() if PLAIN_WORD.fullmatch(word)}
+    count = sum(plain.values())
+    return 1 - _matching(plain, VOWEL) / count if count >= FEWEST_WORDS else 0.0
 
 
 def _repeated_lines(text: str) -> float:
