@@ -6,10 +6,10 @@ The type behind `sources/pairs/*.yaml`; without such a file no model is asked an
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, TypeAdapter, field_validator
 
 from forge_dagster.errors import RecipeError
-from forge_dagster.source import Name, explain, read_yaml
+from forge_dagster.source import Name, load_named
 from forge_dagster.stage import FrozenModel
 
 
@@ -67,16 +67,7 @@ class PlacedPairs(FrozenModel):
 
 def load_pair_source(path: Path) -> PlacedPairs:
     """Load one file. Raises RecipeError on a broken rule."""
-    try:
-        source: Given | Generator = TypeAdapter(PairSource).validate_python(read_yaml(path))
-    except ValidationError as error:
-        raise explain(path, error) from error
-    if source.name != path.stem:
-        raise RecipeError(
-            f"{path}: name = {source.name!r}",
-            rule="the name equals the file name",
-            mend=f"rename to {source.name}.yaml",
-        )
+    source: Given | Generator = load_named(path, TypeAdapter(PairSource).validate_python)
     is_address = "://" in source.location
     if is_address != (source.kind == "endpoint"):
         raise RecipeError(

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from forge_dagster.errors import RecipeError
-from forge_dagster.source import Name, explain, read_yaml
+from forge_dagster.source import Name, load_named
 from forge_dagster.stage import FrozenModel
 
 
@@ -70,17 +69,7 @@ class Item(FrozenModel):
 
 def load_policy(path: Path) -> Policy:
     """Load one policy file. Raises RecipeError on a broken rule."""
-    try:
-        policy = Policy.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise explain(path, error) from error
-    if policy.name != path.stem:
-        raise RecipeError(
-            f"{path}: name = {policy.name!r}",
-            rule="the name equals the file name",
-            mend=f"rename to {policy.name}.yaml",
-        )
-    return policy
+    return load_named(path, Policy.model_validate)
 
 
 def load_policies(folder: Path) -> dict[str, Policy]:

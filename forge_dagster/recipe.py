@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from forge_dagster.errors import RecipeError
-from forge_dagster.source import Name, explain, read_yaml
+from forge_dagster.source import Name, load_named
 from forge_dagster.stage import FrozenModel
 
 MOE = ("mixtral", "qwen3_moe")
@@ -162,17 +161,7 @@ class Recipe(FrozenModel):
 
 def load_recipe(path: Path) -> Recipe:
     """Load one recipe file. Raises RecipeError on a broken rule."""
-    try:
-        recipe = Recipe.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise explain(path, error) from error
-    if recipe.name != path.stem:
-        raise RecipeError(
-            f"{path}: name = {recipe.name!r}",
-            rule="the name equals the file name",
-            mend=f"rename to {recipe.name}.yaml",
-        )
-    return recipe
+    return load_named(path, Recipe.model_validate)
 
 
 def load_recipes(folder: Path) -> dict[str, Recipe]:

@@ -1,10 +1,10 @@
 """A source of documents: the type behind `sources/*.yaml`, one source a file."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import xxhash
 import yaml
@@ -147,18 +147,32 @@ def explain(path: Path, error: ValidationError) -> RecipeError:
     return RecipeError("\n".join(lines), mend="correct the file; `forge schema` prints what each key takes")
 
 
-def load_source(path: Path) -> PlacedSource:
-    """Load one source file. Raises RecipeError on a broken rule."""
+class _HasName(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Named = TypeVar("Named", bound=_HasName)
+
+
+def load_named(path: Path, validate: Callable[[Any], Named]) -> Named:
+    """Load what one YAML file declares. Raises RecipeError on a broken rule, or if its name is not the file's."""
     try:
-        source = Source.model_validate(read_yaml(path))
+        declared = validate(read_yaml(path))
     except ValidationError as error:
         raise explain(path, error) from error
-    if source.name != path.stem:
+    if declared.name != path.stem:
         raise RecipeError(
-            f"{path}: name = {source.name!r}",
+            f"{path}: name = {declared.name!r}",
             rule="the name equals the file name",
-            mend=f"rename to {source.name}.yaml",
+            mend=f"rename to {declared.name}.yaml",
         )
+    return declared
+
+
+def load_source(path: Path) -> PlacedSource:
+    """Load one source file. Raises RecipeError on a broken rule."""
+    source = load_named(path, Source.model_validate)
     base = path.resolve().parent
     return PlacedSource(
         source=source,

@@ -2,7 +2,7 @@
 
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from forge_dagster.environment import close
 from forge_dagster.home import Home
 from forge_dagster.provenance.build import Built, Order, build
 from forge_dagster.provenance.run import Run
-from forge_dagster.stage import NoConfig
+from forge_dagster.stage import FrozenModel, LocalContext, NoConfig, Stage, local_context
 
 close()
 # A property holds or not; how busy the machine is has no say in it.
@@ -35,6 +35,25 @@ def check(content):
 
 STAGE = Stage(run=run, check=check, check_names=("no_x",))
 """
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> LocalContext:
+    """A context whose folders outlive the hops."""
+    return local_context(tmp_path / "context")
+
+
+@pytest.fixture
+def hop(tmp_path: Path, context: LocalContext) -> Callable[..., Path]:
+    """Run a stage into a new folder and return the folder."""
+
+    def run(name: str, stage: Stage, inputs: Mapping[str, Path], config: FrozenModel) -> Path:
+        out = tmp_path / "hops" / name
+        out.mkdir(parents=True)
+        stage.run(inputs, config, out, context)
+        return out
+
+    return run
 
 
 @pytest.fixture

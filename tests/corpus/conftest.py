@@ -1,7 +1,7 @@
 """A small folder of documents of every format, and the hops run over it."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import pytest
 
 from forge_dagster.corpus import clean, snapshot, split
 from forge_dagster.source import Cleaning, Labels
-from forge_dagster.stage import FrozenModel, LocalContext, Stage, local_context
 
 LABELS = Labels(
     owner="o",
@@ -60,25 +59,6 @@ def folder(tmp_path: Path) -> Path:
 def snapshot_of(folder: Path) -> snapshot.SnapshotConfig:
     """Configuration that reads a folder."""
     return snapshot.SnapshotConfig(source="notes", kind="folder", settings={}, location=str(folder))
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> LocalContext:
-    """A context whose folders outlive the hops."""
-    return local_context(tmp_path / "context")
-
-
-@pytest.fixture
-def hop(tmp_path: Path, context: LocalContext) -> Callable[..., Path]:
-    """Run a stage into a new folder, judge it, and return the folder."""
-
-    def run(name: str, stage: Stage, inputs: Mapping[str, Path], config: FrozenModel) -> Path:
-        out = tmp_path / "hops" / name
-        out.mkdir(parents=True)
-        stage.run(inputs, config, out, context)
-        return out
-
-    return run
 
 
 @pytest.fixture
