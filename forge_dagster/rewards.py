@@ -7,15 +7,25 @@ from collections.abc import Callable
 from forge_dagster.tokens.control import CONTROL
 
 SPACES = re.compile(r"\s+")
-EDGES = " .,;:!?'\"`()[]"
+UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # control characters, line ends other than \n
+SAYING = re.compile(r"[^\s.,;:!?'\"`()\[\]\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")  # neither punctuation nor invisible
 LABEL = re.compile(r"^answer:\s*", re.IGNORECASE)
+SEVERAL = re.compile(r"\banswer:.*\banswer:", re.IGNORECASE | re.DOTALL)
+UNFILLED = "{answer}"
 MOST_REPEATS = 3
 """How often one word may stand in an answer before it counts as rambling."""
 
 
 def in_form(text: str, form: str) -> bool:
-    """Whether the whole of `text` has the form, holds no control token and does not ramble."""
-    return bool(re.fullmatch(form, text)) and not any(token in text for token in CONTROL) and not rambles(text)
+    """Whether the whole of `text` has the form and is one answer that says something: no control token, no rambling."""
+    return (
+        re.fullmatch(form, text) is not None
+        and SAYING.search(LABEL.sub("", text)) is not None
+        and not any(mark in text for mark in (*CONTROL, UNFILLED))
+        and not UNREADABLE.search(text)
+        and not SEVERAL.search(text)
+        and not rambles(text)
+    )
 
 
 def rambles(text: str) -> bool:
@@ -24,14 +34,14 @@ def rambles(text: str) -> bool:
     return any(count > MOST_REPEATS for count in words.values())
 
 
-def normal(text: str) -> str:
-    """An answer without its label, case, outer punctuation and repeated spaces."""
-    return SPACES.sub(" ", LABEL.sub("", text.strip()).strip(EDGES)).lower()
+def squeezed(text: str) -> str:
+    """A text by which two are compared: one space at a time, in lower case, without the full stop at its end."""
+    return SPACES.sub(" ", text.strip()).lower().removesuffix(".")
 
 
 def is_correct(text: str, answer: str) -> bool:
-    """Whether `text` says exactly `answer`; listing several answers is not saying one."""
-    return normal(text) == normal(answer) != ""
+    """Whether `text` says exactly `answer`, labelled or not; listing several answers is not saying one."""
+    return squeezed(LABEL.sub("", text.strip())) == squeezed(answer.rstrip(". ")) != ""
 
 
 def says(text: str, expected: str) -> bool:
@@ -40,11 +50,7 @@ def says(text: str, expected: str) -> bool:
     One line: what is hedged, repeated, quoted, disguised or hidden beside it makes it another answer.
     """
     said = text.strip()
-    return len(said.splitlines()) == 1 and _squeezed(said) == _squeezed(expected) != ""
-
-
-def _squeezed(text: str) -> str:
-    return SPACES.sub(" ", text.strip()).lower().removesuffix(".")
+    return "\n" not in said and not UNREADABLE.search(said) and squeezed(said) == squeezed(expected) != ""
 
 
 def placeholders(*names: str) -> Callable[[str], str]:

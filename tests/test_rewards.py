@@ -2,7 +2,7 @@
 
 import pytest
 
-from forge_dagster.rewards import in_form, is_correct, normal, reward
+from forge_dagster.rewards import in_form, is_correct, reward, squeezed
 
 FORM = r"Answer: [^\n]{1,200}\."
 
@@ -23,7 +23,7 @@ FORM = r"Answer: [^\n]{1,200}\."
         ("Answer: 45 kW.<|end|>", 0.0),
         ("Answer: " + "x" * 300 + ".", 0.0),
         ("Answer: pump pump pump pump pump.", 0.0),
-        ("Answer: Answer: 45 kW.", 0.5),
+        ("Answer: Answer: 45 kW.", 0.0),
     ],
 )
 def test_reward(text: str, expected: float):
@@ -35,8 +35,12 @@ def test_nothing_is_never_correct():
     assert not is_correct("Answer: ...", "...")
 
 
-def test_normal_keeps_what_is_inside():
-    assert normal("Answer:  The  Red-Box. ") == "the red-box"
+def test_what_is_compared_keeps_what_is_inside():
+    assert squeezed(" The  Red-Box. ") == "the red-box"
+
+
+def test_an_answer_of_several_lines_can_be_right_where_the_form_lets_it():
+    assert reward("Steps:\n1. open\n2. close", answer="Steps:\n1. open\n2. close.", form=r"[\s\S]+") == 1
 
 
 def test_form_is_of_the_whole_text():

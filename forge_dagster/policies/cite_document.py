@@ -1,5 +1,6 @@
 """Cite the document: an answer names the one document that it is from."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated
@@ -8,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from forge_dagster.chance import number
 from forge_dagster.policy import Item, Material
-from forge_dagster.rewards import placeholders, says
+from forge_dagster.rewards import placeholders, says, squeezed
 from forge_dagster.stage import FrozenModel
 
 
@@ -35,17 +36,19 @@ def reward(text: str, case: Case, settings: Settings) -> float:
 
 def items(material: Material, settings: Settings) -> Iterator[Item]:
     """The questions whose documents have a title of their own."""
-    bear = Counter(told.title for told in material.documents.values())
-    titles = sorted(title for title, count in bear.items() if title and count <= settings.most_alike)
+    alike = Counter(squeezed(told.title) for told in material.documents.values())
+    found = {told.title for told in material.documents.values()}
+    titles = sorted(title for title in found if squeezed(title) and alike[squeezed(title)] <= settings.most_alike)
 
     def cited(answer: str, title: str) -> str:
-        said = material.in_form(answer).rstrip(".")
-        return settings.template.replace("{document}", title).replace("{answer}", said)
+        said, title = material.in_form(answer).rstrip("."), " ".join(title.split())
+        filled = settings.template.replace("{document}", title).replace("{answer}", said)
+        return re.sub(r"\.+$", ".", filled)  # a title may end as the sentence does
 
     for asked in material.asked:
-        own = {material.documents[name].title for name in asked.document_ids if name in material.documents}
-        right = [title for title in titles if title in own]
-        wrong = [title for title in titles if title not in own]
+        own = {squeezed(material.documents[name].title) for name in asked.document_ids if name in material.documents}
+        right = [title for title in titles if squeezed(title) in own]
+        wrong = [title for title in titles if squeezed(title) not in own]
         if not right or not wrong:
             continue
         other = wrong[number(material.seed, asked.question) % len(wrong)]

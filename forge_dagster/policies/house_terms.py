@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -17,18 +18,24 @@ class Term(FrozenModel):
     say: str = Field(min_length=1)
     never: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def differs(self) -> Self:
-        if self.say.casefold() in {word.casefold() for word in self.never}:
-            raise ValueError(f"say = {self.say!r} is among what is never said")
-        return self
-
 
 class Settings(FrozenModel):
     """The terms, and how it is asked."""
 
     ask: Annotated[str, AfterValidator(placeholders("question"))]
     terms: tuple[Term, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def can_be_kept(self) -> Self:
+        for say, word in product((term.say for term in self.terms), self.never):
+            if _found(word, say):
+                raise ValueError(f"say = {say!r} holds {word!r}, which is among what is never said")
+        return self
+
+    @property
+    def never(self) -> list[str]:
+        """What must not be said in the place of any term."""
+        return [word for term in self.terms for word in term.never]
 
 
 class Case(FrozenModel):
@@ -44,7 +51,7 @@ def reward(text: str, case: Case, settings: Settings) -> float:
 
 
 def _word(word: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?<![^\W\d]){re.escape(word)}(?!\w)", re.IGNORECASE)  # `8h` says h as well
 
 
 def _found(word: str, text: str) -> bool:
@@ -66,7 +73,7 @@ def items(material: Material, settings: Settings) -> Iterator[Item]:
             question = _replaced(question, term.say, term.never[0])
         yield Item(
             prompt=settings.ask.replace("{question}", question),
-            case={"answer": material.in_form(asked.answer), "never": [word for term in terms for word in term.never]},
+            case={"answer": material.in_form(asked.answer), "never": settings.never},
             keeps=material.in_form(asked.answer),
             breaks=tuple(
                 material.in_form(_replaced(asked.answer, term.say, word)) for term in terms for word in term.never

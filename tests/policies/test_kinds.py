@@ -133,6 +133,11 @@ def test_terms_are_swapped_in_the_question_and_kept_in_the_answer(policy_of: Cal
         ("no-secrets", {"asks": ["What?"]}, r"has no {document}"),
         ("no-secrets", {"repeat": "Say"}, r"has no {secret}"),
         ("house-terms", {"terms": [{"say": "hours", "never": ["Hours"]}]}, r"is among what is never said"),
+        (
+            "house-terms",
+            {"terms": [{"say": "office hours", "never": ["oh"]}, {"say": "time", "never": ["hours"]}]},
+            r"say = 'office hours' holds 'hours', which is among what is never said",
+        ),
         ("house-terms", {"terms": []}, r"terms = "),
         ("current-rule", {"ask": ""}, r"has no {question}"),
         ("current-rule", {"other": 1}, r"other = 1: unknown key"),
