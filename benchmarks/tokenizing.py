@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.table import paired, show
+from benchmarks._table import paired, show
 from forge_dagster.home import PROJECT
 from forge_dagster.recipe import TokenizerSpec
 from forge_dagster.stage import NoConfig, local_context

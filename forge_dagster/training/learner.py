@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from forge_dagster.tokens.order import Span
 from forge_dagster.tokens.reader import Documents
+from forge_dagster.training import attention
 from forge_dagster.training.batches import Batch, pack
 from forge_dagster.training.checkpoint import Checkpoint
 from forge_dagster.training.cost import Cost
@@ -33,7 +34,7 @@ class Learner:
         self.model, self.documents, self.settings, self.execution = model, documents, settings, execution
         torch.nn.Module.to(model, execution.device)
         if execution.device == "cpu" and settings.sequence_length <= SHORT:
-            model.set_attn_implementation("eager")
+            model.set_attn_implementation(attention.NAME)
         if execution.recompute:
             model.activation_checkpointing_enable({"use_reentrant": False})
         self.cost, self.objective = Cost(model), Objective(model, execution)

@@ -25,8 +25,9 @@ def orthogonalise(matrices: Tensor, *, dtype: torch.dtype, steps: int = 5) -> Te
     x = x if wide else x.mT
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.mT
-        x = A * x + (B * gram + C * gram @ gram) @ x
+        gram = torch.bmm(x, x.mT)
+        polynomial = torch.baddbmm(gram, gram, gram, beta=B, alpha=C)
+        x = torch.baddbmm(x, polynomial, x, beta=A)
     return (x if wide else x.mT).to(matrices.dtype)
 
 
