@@ -18,7 +18,7 @@ from forge_dagster.errors import DataError
 from forge_dagster.evaluation import items as makers
 from forge_dagster.evaluation.documents import Documents, read_documents, read_split, stated_by
 from forge_dagster.evaluation.guess import Guessed, guessers, judged, limit
-from forge_dagster.evaluation.item import Candidate, Item, Task, block_items
+from forge_dagster.evaluation.item import Candidate, Item, ItemTask, block_items
 from forge_dagster.evaluation.items import current_fact, facts
 from forge_dagster.evaluation.reader import Reader
 from forge_dagster.evaluation.review import Review, reviewed
@@ -52,7 +52,7 @@ def found_by() -> tuple[Any, ...]:
 
 
 @cache
-def tasks() -> dict[str, Task]:
+def tasks() -> dict[str, ItemTask]:
     """Every task there may be, by name."""
     found = [task for module in found_by() for task in (module.TASK, module.STATED) if task]
     return {task.name: task for task in (*facts.TASKS, current_fact.TASK, *found)}

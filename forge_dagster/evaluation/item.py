@@ -16,7 +16,7 @@ NEAR = 24  # candidates next to each other in length among which a block is draw
 ALIKE = 0.5  # share of common words from which two answers mean too much the same
 
 
-class Task(FrozenModel):
+class ItemTask(FrozenModel):
     """One task: `knowledge` the model is meant to learn, or `generalisation` that training must not contain."""
 
     name: str

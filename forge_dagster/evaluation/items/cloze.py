@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 
 from forge_dagster.corpus.words import words
-from forge_dagster.evaluation.item import Candidate, Task
+from forge_dagster.evaluation.item import Candidate, ItemTask
 from forge_dagster.evaluation.passages import Material, fair_sentences
 from forge_dagster.evaluation.reader import Reader
 
-TASK = Task(
+TASK = ItemTask(
     name="cloze",
     role="generalisation",
     choices=4,

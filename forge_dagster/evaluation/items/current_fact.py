@@ -6,10 +6,10 @@ from itertools import chain
 from typing import NamedTuple
 
 from forge_dagster.chance import drawn
-from forge_dagster.evaluation.item import Candidate, Item, Task, shuffled
+from forge_dagster.evaluation.item import Candidate, Item, ItemTask, shuffled
 from forge_dagster.evaluation.passages import MARKUP, Text, paragraphs, sentences
 
-TASK = Task(
+TASK = ItemTask(
     name="current_fact",
     role="knowledge",
     choices=2,

@@ -4,16 +4,16 @@ import re
 from collections.abc import Iterator
 
 from forge_dagster.corpus.words import words
-from forge_dagster.evaluation.item import Candidate, Task
+from forge_dagster.evaluation.item import Candidate, ItemTask
 from forge_dagster.evaluation.passages import BULLET, MARKUP, Material, paragraphs, sentences
 
-TASK = Task(
+TASK = ItemTask(
     name="definition",
     role="generalisation",
     choices=4,
     description="Held-out documents: which of four definitions is that of a term.",
 )
-STATED = Task(
+STATED = ItemTask(
     name="definition_stated",
     role="knowledge",
     choices=4,

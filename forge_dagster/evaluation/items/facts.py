@@ -7,23 +7,23 @@ from typing import Annotated, NamedTuple, Self
 from pydantic import Field, ValidationError, model_validator
 
 from forge_dagster.errors import DataError
-from forge_dagster.evaluation.item import Item, Task, shuffled
+from forge_dagster.evaluation.item import Item, ItemTask, shuffled
 from forge_dagster.stage import FrozenModel
 
 TASKS = (
-    Task(
+    ItemTask(
         name="facts_seen",
         role="knowledge",
         choices=4,
         description="Facts of the training documents, asked in a wording the documents use; 4 choices of one type.",
     ),
-    Task(
+    ItemTask(
         name="facts_unseen",
         role="knowledge",
         choices=4,
         description="The same facts, asked in a wording the documents never use.",
     ),
-    Task(
+    ItemTask(
         name="facts_untaught",
         role="generalisation",
         choices=4,

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from forge_dagster.evaluation.item import Candidate, Task
+from forge_dagster.evaluation.item import Candidate, ItemTask
 from forge_dagster.evaluation.passages import Material, fair, paragraphs, sentences
 
-TASK = Task(
+TASK = ItemTask(
     name="next_sentence",
     role="generalisation",
     choices=4,

@@ -3,16 +3,16 @@
 import re
 from collections.abc import Iterator
 
-from forge_dagster.evaluation.item import Candidate, Task
+from forge_dagster.evaluation.item import Candidate, ItemTask
 from forge_dagster.evaluation.passages import MARKUP, Material, paragraphs, sentences
 
-TASK = Task(
+TASK = ItemTask(
     name="reason",
     role="generalisation",
     choices=4,
     description="Held-out documents: which of four reasons, purposes or exceptions is that of a rule.",
 )
-STATED = Task(
+STATED = ItemTask(
     name="reason_stated",
     role="knowledge",
     choices=4,
