@@ -17,6 +17,7 @@ TASK = ItemTask(
 )
 FEWEST_BEFORE = 4  # words that both versions begin with
 MOST_CHANGED = 6  # words of each value
+MARKS = ".,;:?!"
 LONGEST = 400  # characters of a sentence
 
 
@@ -81,5 +82,5 @@ def _change(old: list[str], new: list[str]) -> tuple[str, str, str] | None:
     was, now = old[start : len(old) - end], new[start : len(new) - end]
     if start < FEWEST_BEFORE or not (was and now) or max(len(was), len(now)) > MOST_CHANGED:
         return None
-    plain = " ".join(was).strip(".,;:"), " ".join(now).strip(".,;:")
+    plain = " ".join(was).strip(MARKS), " ".join(now).strip(MARKS)
     return (" ".join(new[:start]), *plain) if all(plain) and plain[0] != plain[1] else None
