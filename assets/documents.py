@@ -75,7 +75,7 @@ def document_hops(declared: Declared) -> list[Hop]:
             description="The training text, decontaminated against every benchmark, and the held-out sides.",
             group="documents",
             inputs={"document_split": "document_split", "domain_benchmark": "domain_benchmark", **clean},
-            external=_benchmarks,
+            external=benchmark_files,
         ),
         Hop(
             asset="readiness",
@@ -90,7 +90,7 @@ def document_hops(declared: Declared) -> list[Hop]:
             },
             kinds=frozenset({"duckdb", "matplotlib"}),
         ),
-        *(generator_hop(name, evals=_benchmarks) for name in generators(declared)),
+        *(generator_hop(name, evals=benchmark_files) for name in generators(declared)),
         Hop(
             asset="instructions",
             module="forge_dagster.pairs.instructions",
@@ -166,7 +166,7 @@ def _cleaning(placed: PlacedSource) -> CleanConfig:
     return CleanConfig(cleaning=placed.source.cleaning, labels=placed.labels, rank=placed.source.rank)
 
 
-def _benchmarks(frozen: Declared) -> dict[str, External]:
+def benchmark_files(frozen: Declared) -> dict[str, External]:
     """The items of every benchmark beside the domain benchmark."""
     files = sorted(
         path for path in folder_of("evals").rglob("*") if path.suffix in (".jsonl", ".json", ".csv", ".parquet")

@@ -1,11 +1,15 @@
 """From token shards to a release: one chain of assets for each recipe, made from its list of stages."""
 
-from assets.documents import POLICY
+from functools import partial
+
+from assets.documents import POLICY, benchmark_files
 from assets.hop import Hop
 from assets.weights import weights_key
 from forge_dagster.chain import Link, chain, checkpoint_key, scored
 from forge_dagster.declared import Declared, training_job
 from forge_dagster.evaluation.scorecard import ScorecardConfig
+from forge_dagster.provenance.build import External
+from forge_dagster.provenance.files import sha256_file
 from forge_dagster.recipe import Recipe
 from forge_dagster.release import ReleaseConfig
 from forge_dagster.stage import FrozenModel
@@ -62,6 +66,7 @@ def _scorecard(recipe: Recipe, checkpoints: dict[str, str]) -> Hop:
             gates=frozen.gates,
             checkpoints=tuple(checkpoints),
             policy=declared.policies[POLICY],
+            own_tasks=tuple(declared.own_tasks.values()),
             batch_size=SCORECARD_BATCH,
             most_answers=MOST_ANSWERS,
             validation_bytes=VALIDATION_BYTES,
@@ -85,9 +90,21 @@ def _scorecard(recipe: Recipe, checkpoints: dict[str, str]) -> Hop:
             **{name: _needed(recipe, name) for name in names},
             **{f"checkpoint/{stage}": key for stage, key in checkpoints.items()},
         },
+        external=_asked_besides,
         config=config,
         kinds=frozenset({"torch", "huggingface"}),
     )
+
+
+def _asked_besides(declared: Declared) -> dict[str, External]:
+    """Items of the tasks that people bring, and the canaries of every source."""
+    return benchmark_files(declared) | {
+        f"canaries/{name}": External(
+            what=str(source.canaries), measure=partial(sha256_file, source.canaries), path=source.canaries
+        )
+        for name, source in declared.sources.items()
+        if source.canaries is not None
+    }
 
 
 def _release(recipe: Recipe, last: str) -> Hop:

@@ -46,7 +46,7 @@ def curated(folder: Path, root: Path) -> list[Hop]:
         name="source", kind="folder", location=str(folder), owner="o", licence="internal", sensitivity="internal"
     )
     placed = PlacedSource(source=source, location=str(folder), facts=None)
-    declared = Declared(sources={"source": placed}, recipes={}, policies={}, pairs={}, review=Review())
+    declared = Declared(sources={"source": placed}, recipes={}, policies={}, pairs={}, review=Review(), own_tasks={})
     run = Run(Home(root), f"bench-{time.time_ns()}")
     run.freeze({"declared": declared.model_dump(mode="json")})
     server = multiprocessing.get_context("forkserver")

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from forge_dagster.chain import chain, stage_module, teachers_exist
 from forge_dagster.corpus import kinds, names
 from forge_dagster.errors import RecipeError
+from forge_dagster.evaluation.own_task import OwnTask, load_own_tasks
 from forge_dagster.evaluation.review import Review, load_review
 from forge_dagster.home import folder_of
 from forge_dagster.pair_source import PlacedPairs, load_pair_sources
@@ -30,6 +31,7 @@ class Declared(FrozenModel):
     policies: Mapping[str, Policy]
     pairs: Mapping[str, PlacedPairs]
     review: Review
+    own_tasks: Mapping[str, OwnTask]
 
     def weights(self) -> dict[str, WeightsSpec]:
         """Open weights by name. Raises RecipeError if two recipes mean different ones by a name."""
@@ -99,7 +101,12 @@ def load_declared() -> Declared:
         policy_settings(policy)
     pairs = load_pair_sources(folder_of("sources") / "pairs")
     declared = Declared(
-        sources=sources, recipes=recipes, policies=policies, pairs=pairs, review=load_review(folder_of("evals"))
+        sources=sources,
+        recipes=recipes,
+        policies=policies,
+        pairs=pairs,
+        review=load_review(folder_of("evals")),
+        own_tasks=load_own_tasks(folder_of("evals")),
     )
     declared.weights()
     return declared

@@ -57,7 +57,7 @@ def test_any_sequence_the_same_kind_twice():
 
 def test_the_graph_has_an_artifact_of_each_and_scores_the_whole_models():
     found = recipe(BASE, SFT, LORA, MERGE)
-    declared = Declared(sources={}, recipes={"mine": found}, policies={}, pairs={}, review=Review())
+    declared = Declared(sources={}, recipes={"mine": found}, policies={}, pairs={}, review=Review(), own_tasks={})
     hops = {hop.key: hop for hop in model_hops(declared)}
     assert list(hops) == [
         *(f"mine/{name}_checkpoint" for name in ("base", "sft", "sft_lora", "merge")), "mine/scorecard", "mine/release",

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from forge_dagster.cli import assess, chat, corpus, inspect, run, sample, schema, show, status, ui, verify
+from forge_dagster.cli import assess, benchmark, chat, corpus, inspect, run, sample, schema, show, status, ui, verify
 from forge_dagster.cli.console import fail
 from forge_dagster.environment import close
 from forge_dagster.errors import ForgeError, InterruptedRun
@@ -25,6 +25,7 @@ app = typer.Typer(
 for module in (run, assess, status, show, inspect, verify, sample, schema, chat, ui):
     app.command(name=module.__name__.rsplit(".", 1)[-1])(module.command)
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(benchmark.app, name="benchmark")
 
 
 def main() -> None:

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any
 from forge_dagster.errors import InterruptedRun, VerdictError
 from forge_dagster.evaluation import card, evidence
 from forge_dagster.evaluation.answers import answers
+from forge_dagster.evaluation.by_source import by_source
 from forge_dagster.evaluation.candidates import Candidate, candidates_of, load_subject, places
 from forge_dagster.evaluation.card import Asked, Scorecard, read_card
 from forge_dagster.evaluation.choices import domain_tasks
+from forge_dagster.evaluation.contamination import contamination
 from forge_dagster.evaluation.held_out import validation
 from forge_dagster.evaluation.measure import Measure, Measuring, Subject, Task
+from forge_dagster.evaluation.memorised import memorised
+from forge_dagster.evaluation.own_tasks import own_tasks
 from forge_dagster.evaluation.policy_tasks import policy_tasks
 from forge_dagster.evaluation.score import Result, plain, scored_digests
 from forge_dagster.evaluation.standing import Standing
+from forge_dagster.evaluation.verbatim import verbatim
 from forge_dagster.gates import judge, passed
 from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.provenance.code_version import code_version
@@ -34,6 +39,11 @@ MEASURES: tuple[Measure, ...] = (
     answers,
     policy_tasks,
     validation,
+    by_source,
+    own_tasks,
+    memorised,
+    verbatim,
+    contamination,
 )
 LIBRARIES = ("lm-eval", "tokenizers", "torch", "transformers")
 

@@ -196,6 +196,7 @@ def config_of() -> Callable[..., ScorecardConfig]:
             "gates": (Gate(metric="validation.bits_per_byte", maximum=100.0),),
             "checkpoints": ("base",),
             "policy": POLICY,
+            "own_tasks": (),
             "batch_size": 8,
             "most_answers": 5,
             "validation_bytes": 8000,
