@@ -76,7 +76,12 @@ def test_each_entry_has_its_own_settings():
     given = yaml.safe_load((PROJECT / "recipes" / "tiny-dense.yaml").read_text())["stages"]
     again = {**given[1], "name": "again", "settings": given[1]["settings"] | {"epochs": 7}}
     declared = Declared(
-        sources={}, recipes={"mine": recipe(given[0], given[1], again)}, policies={}, pairs={}, review=Review()
+        sources={},
+        recipes={"mine": recipe(given[0], given[1], again)},
+        policies={},
+        pairs={},
+        review=Review(),
+        own_tasks={},
     )
     hops = {hop.key: hop for hop in model_hops(declared)}
     epochs = [hops[f"mine/{name}_checkpoint"].config(declared).settings.epochs for name in ("sft", "again")]

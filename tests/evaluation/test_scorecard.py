@@ -53,7 +53,8 @@ def test_every_checkpoint_has_every_metric(scored: tuple[Path, Path]):
     kept = body["checkpoints"]["base"]["policy_audience.kept"]
     assert (kept["value"], kept["stderr"], kept["n"], kept["noise"]) == (0.0, 0.0, 6, None)
     assert set(body["tasks"]) == {
-        "facts_seen", "facts_unseen", "next_sentence", "answers", "policy_audience", "validation",
+        "facts_seen", "facts_unseen", "cloze", "next_sentence", "answers", "policy_audience", "validation",
+        "verbatim", "contamination",
     }  # fmt: skip
     for name, score in body["checkpoints"]["base"].items():
         assert score["settings"] == body["tasks"][name.split(".")[0]]["settings_digest"]
