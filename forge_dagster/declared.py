@@ -12,6 +12,7 @@ from forge_dagster.chain import chain, stage_module, teachers_exist
 from forge_dagster.corpus import kinds, names
 from forge_dagster.errors import RecipeError
 from forge_dagster.home import folder_of
+from forge_dagster.override import Override, load_overrides
 from forge_dagster.pair_source import PlacedPairs, load_pair_sources
 from forge_dagster.policy import Policy, load_policies
 from forge_dagster.policy_kinds import policy_settings
@@ -28,6 +29,7 @@ class Declared(FrozenModel):
     recipes: Mapping[str, Recipe]
     policies: Mapping[str, Policy]
     pairs: Mapping[str, PlacedPairs]
+    overrides: Mapping[str, tuple[Override, ...]] = {}
 
     def weights(self) -> dict[str, WeightsSpec]:
         """Open weights by name. Raises RecipeError if two recipes mean different ones by a name."""
@@ -96,7 +98,8 @@ def load_declared() -> Declared:
     for policy in policies.values():
         policy_settings(policy)
     pairs = load_pair_sources(folder_of("sources") / "pairs")
-    declared = Declared(sources=sources, recipes=recipes, policies=policies, pairs=pairs)
+    overrides = load_overrides(folder_of("recipes") / "overrides")
+    declared = Declared(sources=sources, recipes=recipes, policies=policies, pairs=pairs, overrides=overrides)
     declared.weights()
     return declared
 

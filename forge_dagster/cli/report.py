@@ -12,6 +12,7 @@ from forge_dagster.cli.launcher import Launch
 from forge_dagster.home import Home
 from forge_dagster.provenance.store import ArtifactStore
 
+MARKS = {"passed": "pass", "failed": "FAIL", "not compared": "not compared"}
 HEADLINES = (
     "validation_bits_per_byte",
     "reward",
@@ -115,8 +116,7 @@ def show_scores(recipe: str, scorecard: dict[str, Any]) -> None:
         table.add_row(metric, *(_cell(scores.get(metric)) for scores in checkpoints.values()))
     out.print(table)
     for gate in scorecard["gates"]:
-        mark = "pass" if gate["passed"] else "FAIL"
-        out.print(f"  gate {mark}: {gate['reason']}", markup=False)
+        out.print(f"  gate {MARKS[gate['outcome']]}: {gate['reason']}", markup=False)
 
 
 def _cell(score: dict[str, Any] | None) -> str:

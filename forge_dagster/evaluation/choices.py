@@ -41,6 +41,13 @@ def choice_task(name: str, path: Path, version: int, batch_size: int) -> Task:
     )
 
 
+def held_out_documents(folder: Path) -> set[str]:
+    """Ids of the documents that the benchmark's `generalisation` items were made of."""
+    tasks = json.loads((folder / "benchmark.json").read_bytes())["tasks"]
+    files = [folder / task["items"] for task in tasks if task["role"] == "generalisation"]
+    return {document for path in files for item in read_items(path) for document in item.get("document_ids", ())}
+
+
 def cluster_of(item: Mapping[str, Any]) -> str:
     """Items of one document stand and fall together; an item of no document stands for itself."""
     return min(item.get("document_ids") or [item["id"]])
