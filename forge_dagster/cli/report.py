@@ -115,7 +115,12 @@ def show_scores(recipe: str, scorecard: dict[str, Any]) -> None:
     for metric in metrics:
         table.add_row(metric, *(_cell(scores.get(metric)) for scores in checkpoints.values()))
     out.print(table)
-    for gate in scorecard["gates"]:
+    show_gates(scorecard["gates"])
+
+
+def show_gates(gates: Sequence[Mapping[str, Any]]) -> None:
+    """Print the verdict of each gate."""
+    for gate in gates:
         out.print(f"  gate {MARKS[gate['outcome']]}: {gate['reason']}", markup=False)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from forge_dagster.errors import DataError
@@ -36,7 +37,7 @@ def choice_task(name: str, path: Path, version: int, batch_size: int) -> Task:
         name=name,
         items=digests,
         settings={**how(batch_size), "version": version},
-        metrics={"acc": Metric(better="higher")},
+        metrics={"acc": Metric(better="higher", chance=fmean(1 / len(item["choices"]) for item in items))},
         evaluate=ask,
     )
 

@@ -19,6 +19,7 @@ from forge_dagster.evaluation.held_out import validation
 from forge_dagster.evaluation.measure import Measure, Measuring, Subject, Task
 from forge_dagster.evaluation.policy_tasks import policy_tasks
 from forge_dagster.evaluation.score import Result, scored_digests
+from forge_dagster.evaluation.scorecard_page import PAGE, page
 from forge_dagster.evaluation.standing import Standing
 from forge_dagster.gates import Case, judge, known, passed
 from forge_dagster.provenance.canonical import fingerprint
@@ -68,8 +69,9 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
 
             found[name] = _measured(name, candidate, tasks, standing, config.seed, progress)
     evidence.write_evidence(found, out / evidence.FILE)
+    results = evidence.read_evidence(out / evidence.FILE)
     body = assembled(
-        evidence.read_evidence(out / evidence.FILE),
+        results,
         asking,
         config,
         scored={n: scored_digests(inputs[p]) for n, p in places(inputs, config.checkpoints).items()},
@@ -77,7 +79,9 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
         machine=environment(),
     )
     (out / card.FILE).write_text(body.to_json(), encoding="utf-8")
-    plot_scores(body.checkpoints, context.beside / "scores.png")
+    chance = {name: metric.chance for name, metric in body.metrics.items() if metric.chance is not None}
+    plot_scores(body.checkpoints, chance, context.beside / "scores.png")
+    (context.beside / PAGE).write_text(page(body, results, context.beside / "scores.png"), encoding="utf-8")
     last = body.checkpoints[config.checkpoints[-1]]
     return Report(
         counts={

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forge_dagster.evaluation.score import Metric, Result
+from forge_dagster.evaluation.score import Metric, Result, Score
 from forge_dagster.stage import FrozenModel
 
 ALPHA = 0.05
@@ -125,6 +125,20 @@ def _ratio(counts: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _share(hits: np.ndarray) -> float:
     """Share of draws, never 0: so many draws cannot say less than one in so many (Davison & Hinkley 1997, 4.2.3)."""
     return (int(hits.sum()) + 1) / (len(hits) + 1)
+
+
+def interval(results: Sequence[Result], score: Score) -> tuple[float, float] | None:
+    """95 % interval of a score: Wilson's for shares, with as many items as its standard error speaks for; else
+    two-sided normal. None where it has no error."""
+    if score.stderr is None:
+        return None
+    z = _normal(0.975)
+    if any(result.value not in (0.0, 1.0) for result in results):
+        return score.value - z * score.stderr, score.value + z * score.stderr
+    share = score.value
+    items = min(score.n, share * (1 - share) / score.stderr**2) if score.stderr else len({r.cluster for r in results})
+    middle, spread = share + z * z / (2 * items), z * math.sqrt(share * (1 - share) / items + (z / (2 * items)) ** 2)
+    return tuple((middle + sign * spread) / (1 + z * z / items) for sign in (-1, 1))  # type: ignore[return-value]
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
