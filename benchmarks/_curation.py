@@ -13,7 +13,6 @@ import psutil
 
 from assets.documents import document_hops
 from forge_dagster.declared import Declared
-from forge_dagster.evaluation.review import Review
 from forge_dagster.home import Home
 from forge_dagster.provenance.build import build
 from forge_dagster.provenance.run import Run
@@ -46,7 +45,7 @@ def curated(folder: Path, root: Path) -> list[Hop]:
         name="source", kind="folder", location=str(folder), owner="o", licence="internal", sensitivity="internal"
     )
     placed = PlacedSource(source=source, location=str(folder), facts=None)
-    declared = Declared(sources={"source": placed}, recipes={}, policies={}, pairs={}, review=Review(), own_tasks={})
+    declared = Declared(sources={"source": placed}, recipes={}, policies={}, pairs={})
     run = Run(Home(root), f"bench-{time.time_ns()}")
     run.freeze({"declared": declared.model_dump(mode="json")})
     server = multiprocessing.get_context("forkserver")

@@ -14,6 +14,7 @@ from forge_dagster.errors import RecipeError
 from forge_dagster.evaluation.own_task import OwnTask, load_own_tasks
 from forge_dagster.evaluation.review import Review, load_review
 from forge_dagster.home import folder_of
+from forge_dagster.override import Override, load_overrides
 from forge_dagster.pair_source import PlacedPairs, load_pair_sources
 from forge_dagster.policy import Policy, load_policies
 from forge_dagster.policy_kinds import policy_settings
@@ -30,8 +31,9 @@ class Declared(FrozenModel):
     recipes: Mapping[str, Recipe]
     policies: Mapping[str, Policy]
     pairs: Mapping[str, PlacedPairs]
-    review: Review
-    own_tasks: Mapping[str, OwnTask]
+    review: Review = Review()
+    own_tasks: Mapping[str, OwnTask] = {}
+    overrides: Mapping[str, tuple[Override, ...]] = {}
 
     def weights(self) -> dict[str, WeightsSpec]:
         """Open weights by name. Raises RecipeError if two recipes mean different ones by a name."""
@@ -100,11 +102,13 @@ def load_declared() -> Declared:
     for policy in policies.values():
         policy_settings(policy)
     pairs = load_pair_sources(folder_of("sources") / "pairs")
+    overrides = load_overrides(folder_of("recipes") / "overrides")
     declared = Declared(
         sources=sources,
         recipes=recipes,
         policies=policies,
         pairs=pairs,
+        overrides=overrides,
         review=load_review(folder_of("evals")),
         own_tasks=load_own_tasks(folder_of("evals")),
     )

@@ -9,7 +9,6 @@ from assets.models import model_hops
 from forge_dagster.chain import chain, scored, teachers_exist
 from forge_dagster.declared import Declared
 from forge_dagster.errors import RecipeError
-from forge_dagster.evaluation.review import Review
 from forge_dagster.home import PROJECT
 from forge_dagster.recipe import Recipe
 
@@ -57,7 +56,7 @@ def test_any_sequence_the_same_kind_twice():
 
 def test_the_graph_has_an_artifact_of_each_and_scores_the_whole_models():
     found = recipe(BASE, SFT, LORA, MERGE)
-    declared = Declared(sources={}, recipes={"mine": found}, policies={}, pairs={}, review=Review(), own_tasks={})
+    declared = Declared(sources={}, recipes={"mine": found}, policies={}, pairs={})
     hops = {hop.key: hop for hop in model_hops(declared)}
     assert list(hops) == [
         *(f"mine/{name}_checkpoint" for name in ("base", "sft", "sft_lora", "merge")), "mine/scorecard", "mine/release",
@@ -75,14 +74,7 @@ def test_the_graph_has_an_artifact_of_each_and_scores_the_whole_models():
 def test_each_entry_has_its_own_settings():
     given = yaml.safe_load((PROJECT / "recipes" / "tiny-dense.yaml").read_text())["stages"]
     again = {**given[1], "name": "again", "settings": given[1]["settings"] | {"epochs": 7}}
-    declared = Declared(
-        sources={},
-        recipes={"mine": recipe(given[0], given[1], again)},
-        policies={},
-        pairs={},
-        review=Review(),
-        own_tasks={},
-    )
+    declared = Declared(sources={}, recipes={"mine": recipe(given[0], given[1], again)}, policies={}, pairs={})
     hops = {hop.key: hop for hop in model_hops(declared)}
     epochs = [hops[f"mine/{name}_checkpoint"].config(declared).settings.epochs for name in ("sft", "again")]
     assert epochs == [3, 7]
