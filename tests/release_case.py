@@ -116,8 +116,9 @@ class Candidate:
     def config(self) -> ScorecardConfig:
         names = tuple(entry.called for entry in self.recipe.stages)
         return ScorecardConfig(
-            seed=1, policy=POLICY, own_tasks=(), batch_size=8, most_answers=100, validation_bytes=10_000, model=self.recipe.model,
-            gates=self.recipe.gates, noise=self.recipe.noise, checkpoints=names, beginning=self.recipe.beginning,
+            seed=1, policy=POLICY, own_tasks=(), batch_size=8, most_answers=100, validation_bytes=10_000,
+            model=self.recipe.model, gates=self.recipe.gates, noise=self.recipe.noise, checkpoints=names,
+            beginning=self.recipe.beginning,
         )  # fmt: skip
 
     def score(self, values: Mapping[str, Mapping[str, float]]) -> None:

@@ -1,7 +1,9 @@
 """A measure: which items that ask for generalisation stand in the training text after all, whatever was taken out."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,11 @@ from forge_dagster.corpus.words import words
 from forge_dagster.evaluation.harness import read_items
 from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
 from forge_dagster.evaluation.own_tasks import files_of, item_id, read_rows
-from forge_dagster.evaluation.score import Metric, Result, Score, aggregate
+from forge_dagster.evaluation.score import Metric, Result
 from forge_dagster.evaluation.seen import Seen, training_documents
-from forge_dagster.provenance.canonical import fingerprint
 
 NAME = "contamination"
+UNFLAGGED = "_unflagged"  # what the name of a metric without flagged items ends with
 RUN = 8  # words in a row, of question and right answer, by which an item is flagged
 FLAGGED = Metric(better="lower")
 
@@ -29,12 +31,11 @@ def contamination(inputs: Mapping[str, Path], config: Measuring, work: Path) -> 
     def ask(subject: Subject) -> list[Result]:
         return [Result("flagged", item, digest, item, float(item in held)) for item, digest in digests.items()]
 
-    corpus = fingerprint(sorted(held))
     return [
         Task(
             name=NAME,
             items=digests,
-            settings={"run": RUN, "flagged": corpus},
+            settings={"run": RUN, "flagged": sorted(held)},
             metrics={"flagged": FLAGGED},
             evaluate=ask,
         )
@@ -47,16 +48,27 @@ def flagged(inputs: Mapping[str, Path], config: Measuring) -> frozenset[str]:
     return frozenset(name for name, text in _asked(inputs, config) if seen.longest_run(text) >= RUN)
 
 
-def without_flagged(results: Mapping[str, Sequence[Result]], metrics: Mapping[str, Metric]) -> dict[str, Score]:
-    """The scores that a checkpoint's results give without flagged items, of metrics that lose some and keep others."""
-    held = {result.item for result in results.get(f"{NAME}.flagged", ()) if result.value}
-    scores = {}
-    for name, metric in metrics.items():
-        task = name.rpartition(".")[0]
-        left = [result for result in results.get(name, ()) if f"{task}/{result.item}" not in held]
-        if 0 < len(left) < len(results.get(name, ())):
-            scores[name] = aggregate(left, metric)
-    return scores
+def with_unflagged(tasks: Sequence[Task]) -> list[Task]:
+    """The tasks; where some items of one are flagged and others are not, it has each metric without these as well."""
+    held = {name for task in tasks if task.name == NAME for name in task.settings["flagged"]}
+    return [_split(task, {item for item in task.items if f"{task.name}/{item}" in held}) for task in tasks]
+
+
+def _split(task: Task, held: Set[str]) -> Task:
+    if not 0 < len(held) < len(task.items):
+        return task
+
+    @wraps(task.evaluate)
+    def ask(subject: Subject) -> list[Result]:
+        found = list(task.evaluate(subject))
+        return found + [each._replace(metric=each.metric + UNFLAGGED) for each in found if each.item not in held]
+
+    return replace(
+        task,
+        settings={**task.settings, "flagged": sorted(held)},
+        metrics={**task.metrics, **{name + UNFLAGGED: how for name, how in task.metrics.items()}},
+        evaluate=ask,
+    )
 
 
 def _asked(inputs: Mapping[str, Path], config: Measuring) -> Iterator[tuple[str, str]]:

@@ -7,9 +7,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forge_dagster.evaluation.contamination import contamination, flagged, without_flagged
+from forge_dagster.evaluation.contamination import contamination, flagged, with_unflagged
+from forge_dagster.evaluation.evidence import by_metric
+from forge_dagster.evaluation.measure import Task
 from forge_dagster.evaluation.own_task import OwnTask
-from forge_dagster.evaluation.score import Metric, Result
+from forge_dagster.evaluation.score import Metric, Result, aggregate
 
 HELD = "The spare drawings of the northern crane hang beside the canteen door"
 FREE = "Nobody has ever told anybody where the southern crane was bought from"
@@ -60,14 +62,25 @@ def test_items_of_own_tasks_are_looked_for_as_well(tmp_path: Path, config_of: An
     assert flagged(inputs, config_of(own_tasks=(own,))) == {"mine/t"}
 
 
-def test_scores_without_flagged_items_are_of_tasks_that_lose_some():
-    def results(metric: str, **values: float) -> list[Result]:
-        return [Result(metric, item, "", item, value) for item, value in values.items()]
+def test_a_task_that_loses_some_items_has_a_score_without_them(tmp_path: Path, config_of: Any):
+    def task(name: str, *items: str) -> Task:
+        return Task(
+            name=name,
+            items=dict.fromkeys(items, "digest"),
+            settings={},
+            metrics={"acc": Metric(better="higher", chance=0.5)},
+            evaluate=lambda _: [Result("acc", item, "digest", item, float(item == "held")) for item in items],
+        )
 
-    found = {
-        "next.acc": results("acc", held=1.0, free=0.0, other=1.0),
-        "cloze.acc": results("acc", held=1.0),
-        "contamination.flagged": results("flagged", **{"next/held": 1.0, "next/free": 0.0}),
+    (contaminated,) = contamination(inputs_of(tmp_path), config_of(), tmp_path)
+    split, whole, gone, _ = with_unflagged(
+        [task("next", "held", "free"), task("cloze", "a"), task("none"), contaminated]
+    )
+    results = by_metric("next", split.evaluate(None))  # type: ignore[arg-type]
+    assert {name: aggregate(found, split.metrics[name[5:]]).value for name, found in results.items()} == {
+        "next.acc": 0.5,
+        "next.acc_unflagged": 0.0,
     }
-    scores = without_flagged(found, dict.fromkeys(("next.acc", "cloze.acc"), Metric(better="higher")))
-    assert {name: (score.value, score.n) for name, score in scores.items()} == {"next.acc": (0.5, 2)}
+    assert split.metrics["acc_unflagged"].chance == 0.5
+    assert split.evaluate.__module__ == __name__, "results stand for as long as the code that made them"
+    assert set(whole.metrics) == set(gone.metrics) == {"acc"}
