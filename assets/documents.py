@@ -63,7 +63,7 @@ def document_hops(declared: Declared) -> list[Hop]:
         Hop(
             asset="domain_benchmark",
             module="forge_dagster.evaluation.domain_benchmark",
-            description="lm-eval tasks made from the sources' facts and from held-out documents.",
+            description="lm-eval tasks made from the sources' facts, from held-out and from superseded documents.",
             group="documents",
             inputs={"document_split": "document_split", **clean},
             external=_facts,

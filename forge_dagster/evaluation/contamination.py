@@ -7,6 +7,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from forge_dagster.corpus.decontaminate import GRAM
 from forge_dagster.corpus.words import words
 from forge_dagster.evaluation.harness import read_items
 from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
@@ -16,36 +17,41 @@ from forge_dagster.evaluation.seen import Seen, training_documents
 
 NAME = "contamination"
 UNFLAGGED = "_unflagged"  # what the name of a metric without flagged items ends with
-RUN = 8  # words in a row, of question and right answer, by which an item is flagged
-FLAGGED = Metric(better="lower")
+FEWEST = 8  # words; an item of fewer says too little
+METRICS = {"flagged": Metric(better="lower"), "overlap": Metric(better="lower")}
+"""Share of items of which GRAM words in a row, or all of a shorter one, stand in a training document: question and
+right answer. And the longest run of words that stands there, as a share of the item's words."""
 
 
 def contamination(inputs: Mapping[str, Path], config: Measuring, work: Path) -> Sequence[Task]:
-    """`contamination.flagged`: share of items of generalisation tasks, and of own tasks, that training text holds."""
+    """`contamination.flagged` and `.overlap` of items of generalisation tasks and of own tasks."""
     asked = dict(_asked(inputs, config))
     if not asked:
         return []
     digests = item_digests(NAME, [{"text": text} for text in asked.values()], list(asked))
-    held = flagged(inputs, config)
+    seen = Seen(document.text for document in training_documents(inputs["corpus"], config.seed))
+    runs = {name: (seen.longest_run(text), len(words(text))) for name, text in asked.items()}
+    held = {name for name, (run, size) in runs.items() if run >= min(GRAM, size)}
 
     def ask(subject: Subject) -> list[Result]:
-        return [Result("flagged", item, digest, item, float(item in held)) for item, digest in digests.items()]
+        return [
+            result
+            for item, digest in digests.items()
+            for result in (
+                Result("flagged", item, digest, item, float(item in held)),
+                Result("overlap", item, digest, item, runs[item][0] / runs[item][1]),
+            )
+        ]
 
     return [
         Task(
             name=NAME,
             items=digests,
-            settings={"run": RUN, "flagged": sorted(held)},
-            metrics={"flagged": FLAGGED},
+            settings={"run": GRAM, "flagged": sorted(held)},
+            metrics=METRICS,
             evaluate=ask,
         )
     ]
-
-
-def flagged(inputs: Mapping[str, Path], config: Measuring) -> frozenset[str]:
-    """`task/item` of each item of which RUN words in a row, or all of a shorter text, stand in a training document."""
-    seen = Seen(document.text for document in training_documents(inputs["corpus"], config.seed))
-    return frozenset(name for name, text in _asked(inputs, config) if seen.longest_run(text) >= RUN)
 
 
 def with_unflagged(tasks: Sequence[Task]) -> list[Task]:
@@ -91,5 +97,5 @@ def _said(row: Mapping[str, Any]) -> str:
 
 
 def _long(name: str, text: str) -> Iterator[tuple[str, str]]:
-    if len(words(text)) >= RUN:
+    if len(words(text)) >= FEWEST:
         yield name, text

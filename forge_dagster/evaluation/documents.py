@@ -16,6 +16,7 @@ from forge_dagster.evaluation.passages import Material, Text
 from forge_dagster.evaluation.reader import Reader
 
 MOST_READ = 32 << 20  # bytes of training text whose words are counted; of more, a part drawn by hash
+MOST_ASKED = 4 << 20  # bytes of held-out text that items are looked for in; of more, a part drawn by hash
 HELD_OUT = ("validation", "test")
 
 
@@ -49,7 +50,10 @@ def read_documents(inputs: Mapping[str, Path], split: pa.Table, *, seed: int) ->
     wanted = pa.array({*newest, *newest.values()}, pa.string())
     held_out: list[Text] = []
     version_texts: dict[str, Text] = {}
-    share = MOST_READ / max(MOST_READ, _size(inputs))
+    size = _size(inputs)
+    share = MOST_READ / max(MOST_READ, size)
+    apart_size = size * pc.sum(pc.is_in(split["split"], pa.array(HELD_OUT))).as_py() / len(split)
+    asked = MOST_ASKED / max(MOST_ASKED, apart_size)
 
     def trained() -> Iterator[str]:
         done = 0
@@ -58,7 +62,7 @@ def read_documents(inputs: Mapping[str, Path], split: pa.Table, *, seed: int) ->
             assert rows["id"].equals(group["id"]), "the split has the documents in their order"
             done += len(group)
             apart = group.filter(pc.is_in(rows["split"], pa.array(HELD_OUT)))
-            held_out.extend(Text(**row) for row in apart.to_pylist())
+            held_out.extend(Text(**row) for row in apart.to_pylist() if asked == 1 or point(seed, row["id"]) < asked)
             versions = group.filter(pc.is_in(group["id"], wanted))
             version_texts.update({row["id"]: Text(**row) for row in versions.to_pylist()})
             for row in group.filter(pc.equal(rows["split"], "train")).select(["id", "text"]).to_pylist():

@@ -17,7 +17,7 @@ from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_dige
 from forge_dagster.evaluation.score import Metric, Result
 
 PLANTED, UNPLANTED = "canaries", "canaries_unplanted"
-SAMPLED = 255  # other values of a canary; with itself 256, so that exposure is 8 bits at most
+SAMPLED = 63  # other values of a canary; with itself 64, so that exposure is 6 bits at most
 METRICS = {
     "exposure": Metric(better="lower"),
     "most_exposure": Metric(better="lower", aggregate="maximum"),

@@ -7,14 +7,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forge_dagster.evaluation.contamination import contamination, flagged, with_unflagged
+from forge_dagster.evaluation.contamination import contamination, with_unflagged
 from forge_dagster.evaluation.evidence import by_metric
 from forge_dagster.evaluation.measure import Task
 from forge_dagster.evaluation.own_task import OwnTask
 from forge_dagster.evaluation.score import Metric, Result, aggregate
 
-HELD = "The spare drawings of the northern crane hang beside the canteen door"
-FREE = "Nobody has ever told anybody where the southern crane was bought from"
+HELD = "The spare drawings of the northern crane hang beside the canteen door since it opened"
+FREE = "Nobody has ever told anybody where the southern crane hang beside the canteen door since then"
 
 
 def benchmark(folder: Path, role: str) -> Path:
@@ -35,8 +35,11 @@ def inputs_of(folder: Path, role: str = "generalisation") -> dict[str, Path]:
 
 def test_an_item_that_training_text_holds_is_flagged(tmp_path: Path, config_of: Any):
     (task,) = contamination(inputs_of(tmp_path), config_of(), tmp_path)
-    results = {result.item: result.value for result in task.evaluate(None)}  # type: ignore[arg-type]
-    assert results == {"next/held": 1.0, "next/free": 0.0}, "what is too short to tell is not counted"
+    results = by_metric("c", task.evaluate(None))  # type: ignore[arg-type]
+    flags = {result.item: result.value for result in results["c.flagged"]}
+    assert flags == {"next/held": 1.0, "next/free": 0.0}, "what is too short to tell is not counted"
+    overlap = {result.item: result.value for result in results["c.overlap"]}
+    assert overlap == {"next/held": 1.0, "next/free": 7 / 17}
 
 
 def test_knowledge_is_meant_to_stand_in_training_text(tmp_path: Path, config_of: Any):
@@ -59,7 +62,8 @@ def test_items_of_own_tasks_are_looked_for_as_well(tmp_path: Path, config_of: An
     )
     (tmp_path / "mine.jsonl").write_text(json.dumps({"id": "t", "text": HELD}) + "\n")
     inputs = {**inputs_of(tmp_path, "knowledge"), "evals/mine.jsonl": tmp_path / "mine.jsonl"}
-    assert flagged(inputs, config_of(own_tasks=(own,))) == {"mine/t"}
+    (task,) = contamination(inputs, config_of(own_tasks=(own,)), tmp_path)
+    assert task.settings["flagged"] == ["mine/t"]
 
 
 def test_a_task_that_loses_some_items_has_a_score_without_them(tmp_path: Path, config_of: Any):

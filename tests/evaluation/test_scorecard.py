@@ -44,7 +44,7 @@ def test_every_checkpoint_has_every_metric(scored: tuple[Path, Path]):
     for scores in body["checkpoints"].values():
         assert set(scores) == tasks | {
             "answers.form", "answers.correct", "policy_audience.kept", "validation.bits_per_byte",
-                "verbatim.words", "verbatim.most_words", "contamination.flagged",
+                "verbatim.words", "verbatim.most_words", "contamination.flagged", "contamination.overlap",
         }  # fmt: skip
         assert all(math.isfinite(score["value"]) and score["n"] > 0 for score in scores.values())
         assert all(scores[task]["stderr"] is not None for task in tasks)
