@@ -84,7 +84,7 @@ class Candidate:
         self._write_model(self.inputs["incumbent"], SAFETENSORS + b"served")
 
     def write_corpus(self, licence: str = "internal", ids: Sequence[str] = "01234") -> None:
-        labels = {"licence": licence, "sensitivity": "public"}
+        labels = {"licence": licence, "sensitivity": "public", "text": "One sentence of a document."}
         rows = [{"id": given, "source": ("plant", "office")[n % 2], **labels} for n, given in enumerate(ids)]
         pq.write_table(pa.Table.from_pylist(rows), self.inputs["corpus"] / "train.parquet")
         held_out = [{"id": f"v{number}", "source": "plant", "text": "word " * (number + 3)} for number in range(8)]

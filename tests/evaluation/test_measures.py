@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 
 from forge_dagster.evaluation.by_source import by_source
@@ -20,6 +21,7 @@ from forge_dagster.evaluation.own_task import OwnTask
 from forge_dagster.evaluation.own_tasks import own_tasks
 from forge_dagster.evaluation.score import Score, aggregate
 from forge_dagster.evaluation.verbatim import verbatim
+from forge_dagster.tokens.control import END_OF_TEXT_ID
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def test_bits_per_byte_by_source(
     named = rows.set_column(rows.schema.get_field_index("source"), "source", other)
     pq.write_table(named.slice(0, 3), tmp_path / "validation.parquet")
     pq.write_table(named.slice(3), tmp_path / "test.parquet")
-    tasks = by_source({"corpus": tmp_path}, config_of(), tmp_path)
+    tasks = by_source({"corpus": tmp_path}, config_of(validation_bytes=100_000), tmp_path)
     assert {task.name: len(task.items) for task in tasks} == {"source_other_house": len(rows) - 1, "source_plant": 1}
     for task in tasks:
         (score,) = scores_of(task, subject).values()
@@ -124,6 +126,28 @@ def test_canaries_of_a_model_that_never_saw_them(subject: Subject, config_of: Ca
     assert 0 <= scores["canaries_unplanted.exposure"].value < 4
     assert scores["canaries_unplanted.exposure"].value <= scores["canaries_unplanted.most_exposure"].value <= 8
     assert scores["canaries_unplanted.extracted"].value == 0
+
+
+def test_a_canary_learned_by_heart_is_exposed_and_extracted(
+    artifacts: dict[str, Path], config_of: Callable[..., Any], tmp_path: Path
+):
+    config = config_of()
+    learner = load_subject("base", candidates_of(artifacts, ["base"], config.model, config.seed)["base"])
+    words = [f"{first}{last}" for first in ("am", "bo", "cu", "du") for last in ("ber", "lin", "ta", "rex")]
+    canary = {"id": "c", "prefix": "The watchword is", "value": ["bolin"], "spaces": ["word"]}
+    (tmp_path / "canaries.yaml").write_text(yaml.safe_dump({"spaces": {"word": words}, "canaries": [canary]}))
+    pq.write_table(pa.table({"text": ["So it is: The watchword is bolin. Yes."]}), tmp_path / "train.parquet")
+    (task,) = memorised({"corpus": tmp_path, "canaries/plant": tmp_path / "canaries.yaml"}, config, tmp_path)
+    ids = torch.tensor([[END_OF_TEXT_ID, *learner.tokenizer.encode("The watchword is bolin")]])
+    optimizer = torch.optim.AdamW(learner.model.parameters(), lr=0.02)
+    for _ in range(80):
+        loss = learner.model(input_ids=ids, labels=ids).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    scores = scores_of(task, learner)
+    assert scores["canaries.exposure"].value == 4, "16 words: 4 bits"
+    assert scores["canaries.extracted"].value == 1
 
 
 def test_words_in_a_row_that_stand_in_training_text(
