@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from forge_dagster.cli.console import Json, out, print_json
+from forge_dagster.cli.console import Json, err, out, print_json
 from forge_dagster.errors import UserError
 from forge_dagster.evaluation.domain_benchmark import read_items
 from forge_dagster.evaluation.item import Item
@@ -67,7 +67,7 @@ def review(
     review = Review(items={name: each for name, each in {**decided.items, **made}.items() if name not in (undo or ())})
     if made or undo:
         path = write_review(folder, review)
-        out.print(f"{len(review.items)} decisions in {path}; forge run makes the benchmark with them", markup=False)
+        err.print(f"{len(review.items)} decisions in {path}; forge run makes the benchmark with them", markup=False)
     _show(items, struck, review, task, everything=list_, as_json=json)
 
 

@@ -38,11 +38,12 @@ def forge(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
 
 def asked(result: Result) -> dict[str, Any]:
     assert result.exit_code == 0, result.output
-    return json.loads(result.output[result.output.index("{") :])
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
 
 
 def test_decisions_are_written_and_shown(forge: Callable[..., Result], tmp_path: Path):
-    assert forge("--strike", "cloze/a", "--reason", "two fit").exit_code == 0
+    assert "cloze/a" in asked(forge("--strike", "cloze/a", "--reason", "two fit", "--json"))["decisions"]
     assert forge("--edit", "cloze/b", "--gold", "2", "--reason", "was wrong").exit_code == 0
     decided = load_review(tmp_path / "evals").items
     assert {name: each.decision for name, each in decided.items()} == {"cloze/a": "strike", "cloze/b": "edit"}
