@@ -1,4 +1,4 @@
-"""Everything a person declares as data: sources, pairs, recipes and policies, read and validated together."""
+"""Everything a person declares as data: sources, pairs, recipes, policies, decisions; read and validated together."""
 
 import importlib
 from collections.abc import Mapping
@@ -11,7 +11,10 @@ from pydantic import ValidationError
 from forge_dagster.chain import chain, stage_module, teachers_exist
 from forge_dagster.corpus import kinds, names
 from forge_dagster.errors import RecipeError
+from forge_dagster.evaluation.own_task import OwnTask, load_own_tasks
+from forge_dagster.evaluation.review import Review, load_review
 from forge_dagster.home import folder_of
+from forge_dagster.override import Override, load_overrides
 from forge_dagster.pair_source import PlacedPairs, load_pair_sources
 from forge_dagster.policy import Policy, load_policies
 from forge_dagster.policy_kinds import policy_settings
@@ -28,6 +31,9 @@ class Declared(FrozenModel):
     recipes: Mapping[str, Recipe]
     policies: Mapping[str, Policy]
     pairs: Mapping[str, PlacedPairs]
+    review: Review = Review()
+    own_tasks: Mapping[str, OwnTask] = {}
+    overrides: Mapping[str, tuple[Override, ...]] = {}
 
     def weights(self) -> dict[str, WeightsSpec]:
         """Open weights by name. Raises RecipeError if two recipes mean different ones by a name."""
@@ -96,7 +102,16 @@ def load_declared() -> Declared:
     for policy in policies.values():
         policy_settings(policy)
     pairs = load_pair_sources(folder_of("sources") / "pairs")
-    declared = Declared(sources=sources, recipes=recipes, policies=policies, pairs=pairs)
+    overrides = load_overrides(folder_of("recipes") / "overrides")
+    declared = Declared(
+        sources=sources,
+        recipes=recipes,
+        policies=policies,
+        pairs=pairs,
+        overrides=overrides,
+        review=load_review(folder_of("evals")),
+        own_tasks=load_own_tasks(folder_of("evals")),
+    )
     declared.weights()
     return declared
 
