@@ -1,7 +1,7 @@
 """How much scores move when nothing changes but the seed: a recipe trained again and again, and its noise as YAML.
 
-`python -m benchmarks seed_noise RECIPE [--seeds 5]`. Trains the recipe on the current documents, each seed in a home
-of its own under a temporary folder, and prints the standard deviation of each metric of the last checkpoint. Put what
+`python -m benchmarks seed_noise RECIPE [--seeds 5]`. Trains the recipe on the declared documents in a home of its
+own under a temporary folder, and prints the standard deviation of each metric of the last checkpoint. Put what
 it prints into the recipe: gates that ask for a gain read it there.
 """
 
@@ -18,6 +18,7 @@ import yaml
 
 from forge_dagster.evaluation.statistics import noise_floor
 from forge_dagster.home import folder_of
+from forge_dagster.provenance.store import ArtifactStore
 
 
 def _scores(recipe: str, seed: int, root: Path) -> dict[str, float]:
@@ -34,10 +35,12 @@ def _scores(recipe: str, seed: int, root: Path) -> dict[str, float]:
         [sys.executable, "-m", "forge_dagster.cli.main", "run", "--recipe", recipe, "--json"],
         env=environment, stdout=subprocess.DEVNULL, check=False,  # a refused release is no matter here
     )  # fmt: skip
-    current = (root / "home" / "artifacts" / recipe / "scorecard" / "CURRENT").read_text().strip()
-    card = json.loads(
-        (root / "home" / "artifacts" / recipe / "scorecard" / current / "content" / "scorecard.json").read_bytes()
-    )
+    store = ArtifactStore(root / "home" / "artifacts")
+    key = f"{recipe}/scorecard"
+    current = store.current(key)
+    assert current is not None, f"{recipe} with seed {seed} was not scored: see `forge run --recipe {recipe}`"
+    assert store.record(key, current).identity.config["seed"] == seed, f"training with seed {seed} failed"
+    card = json.loads((store.content(key, current) / "scorecard.json").read_bytes())
     last = list(card["checkpoints"].values())[-1]
     return {metric: score["value"] for metric, score in last.items()}
 

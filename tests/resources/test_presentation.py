@@ -14,7 +14,8 @@ def test_scores_and_gates_are_tables(candidate: Candidate, tmp_path: Path):
     tables = _scores(tmp_path / "version")
     scores = {record.data["metric"]: record.data for record in tables["scores"].records}
     assert scores["facts_seen.acc"] == {
-        "metric": "facts_seen.acc", "untrained": 0.25, "base": 0.85, "sft": 0.9, "standard error": "0.0480", "items": 40,
+        "metric": "facts_seen.acc", "untrained": 0.25, "base": 0.85, "sft": 0.9,
+        "standard error": "0.0480", "items": 40,
     }  # fmt: skip
     assert scores["next_sentence.acc"]["standard error"] == "-"
     assert [record.data["outcome"] for record in tables["gates"].records] == ["passed"] * 3
