@@ -17,9 +17,9 @@ def results(values: list[float], per_cluster: int = 1, weight: float = 1.0) -> l
 
 
 def test_the_power_calculation_is_that_of_connor():
-    # One-sided 5 %, power 80 %: (1.6449 * 0.5 + 0.8416 * sqrt(0.25 - 0.0025))^2 / 0.0025 = 616.3
-    assert items_needed(0.05, 0.25) == 617
-    assert smallest_gain(617, 0.25) == pytest.approx(0.05, abs=1e-4)
+    # One-sided 5 %, power 80 %: (1.6449 * 0.5 + 0.8416 * sqrt(0.25 - 0.0025))^2 / 0.0025 = 616.3, and 2 / 0.05
+    assert items_needed(0.05, 0.25) == 657
+    assert smallest_gain(657, 0.25) == pytest.approx(0.05, abs=1e-4)
     assert smallest_gain(10, 0.25) == 1.0
 
 
