@@ -164,10 +164,11 @@ def smallest_difference(error: float) -> float:
 def items_needed(gain: float, discordance: float = DISCORDANCE) -> int:
     """Paired items of right or wrong on which a gain is seen with a chance of POWER (Connor 1987, one-sided).
 
+    2 / gain are added: counts are whole, and a gate adds two pairs; without them simulation missed 21 % instead of 20.
     `discordance` is the share of items on which the models differ, at least as large as the gain.
     """
     root = _normal(1 - ALPHA) * math.sqrt(discordance) + _normal(POWER) * math.sqrt(discordance - gain**2)
-    return math.ceil((root / gain) ** 2)
+    return math.ceil((root / gain) ** 2 + 2 / gain)
 
 
 def smallest_gain(items: int, discordance: float = DISCORDANCE) -> float:
