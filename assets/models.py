@@ -12,7 +12,7 @@ from forge_dagster.stage import FrozenModel
 
 SCORECARD_BATCH = 64  # rows of one forward pass in lm-eval
 MOST_ANSWERS = 100
-VALIDATION_TOKENS = 100_000
+VALIDATION_BYTES = 400_000  # of held-out text that bits per byte are taken of
 
 
 def model_hops(declared: Declared) -> list[Hop]:
@@ -64,12 +64,13 @@ def _scorecard(recipe: Recipe, checkpoints: dict[str, str]) -> Hop:
             policy=declared.policies[POLICY],
             batch_size=SCORECARD_BATCH,
             most_answers=MOST_ANSWERS,
-            validation_tokens=VALIDATION_TOKENS,
+            validation_bytes=VALIDATION_BYTES,
+            noise=frozen.noise,
         )
 
     names = [
         "domain_benchmark",
-        "token_shards",
+        "corpus",
         "tokenizer",
         "instructions",
         "policy_items",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from forge_dagster.recipe import UNTRAINED, Gate
 from forge_dagster.stage import FrozenModel
 
-Scores = Mapping[str, Mapping[str, float | int | None]]
+Scores = Mapping[str, Mapping[str, float | int | str | None]]
 """Metric -> {"value", "stderr", "n"}."""
 
 
@@ -48,7 +48,7 @@ def passed(verdicts: Sequence[Verdict]) -> bool:
 
 def _score(checkpoints: Mapping[str, Scores], checkpoint: str, metric: str) -> float | None:
     value = checkpoints.get(checkpoint, {}).get(metric, {}).get("value")
-    return value if value is not None and math.isfinite(value) else None
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _verdict(metric: str, rule: str, value: float | None, limit: float | None, *, at_least: bool) -> Verdict:

@@ -1,7 +1,7 @@
 """A recipe: the type behind `recipes/*.yaml`, one model a file, the whole run readable in one place."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,8 @@ BEGINNINGS = ("base", "continued", "start")
 """A recipe's first stage: from scratch, or from open weights, trained further or taken as they are."""
 UNTRAINED = "untrained"
 """Name under which the scores of the model before its training stand; for open weights, of these as they came."""
+INCUMBENT = "incumbent"
+"""Name under which the scores of the model that serves stand, beside those that would replace it."""
 
 
 class TokenizerSpec(FrozenModel):
@@ -123,6 +125,9 @@ class Recipe(FrozenModel):
     weights: WeightsSpec | None = Field(default=None, description="open weights to go on from, in place of model")
     stages: tuple[StageEntry, ...] = Field(min_length=1)
     gates: tuple[Gate, ...] = Field(min_length=1)
+    noise: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default={}, description="standard deviation of metrics over seeds, from `python -m benchmarks seed_noise`"
+    )
 
     @property
     def tokenizer_name(self) -> str:
@@ -155,8 +160,11 @@ class Recipe(FrozenModel):
             raise ValueError(f"stages = {kinds}: {again[0]} is the first stage or none")
         if len(set(names)) < len(names):
             raise ValueError(f"stages = {names}: each has a name of its own; give one that comes again a `name`")
-        if UNTRAINED in names:
-            raise ValueError(f"stages = {names}: {UNTRAINED} is the model before its first stage")
+        if reserved := {UNTRAINED, INCUMBENT} & set(names):
+            raise ValueError(
+                f"stages = {names}: {UNTRAINED} is the model before its first stage, {INCUMBENT} the one that serves; "
+                f"rename {', '.join(sorted(reserved))}"
+            )
         return self
 
 

@@ -1,16 +1,15 @@
 """lm-eval on a model in memory: tasks from local JSONL, quiet, offline, every error an error."""
 
+import importlib.metadata
+import json
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forge_dagster.errors import RecipeError, VerdictError
-from forge_dagster.evaluation.score import Score
-from forge_dagster.rewards import in_form, is_correct
+from forge_dagster.errors import DataError, RecipeError, VerdictError
 from forge_dagster.tokens.control import ASSISTANT, END, END_OF_TEXT_ID, USER
 
 if TYPE_CHECKING:
@@ -40,33 +39,23 @@ def multiple_choice(name: str, items: Path, version: int) -> "ConfigurableTask":
     )
 
 
-def answers(items: Path, form: str) -> "ConfigurableTask":
-    """Task over `question`, `answer`: the greedy reply in the chat, judged for form and content."""
-
-    def judge(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
-        reply = results[0].strip()
-        good = in_form(reply, form)
-        return {"form": float(good), "correct": float(good and is_correct(reply, doc["answer"]))}
-
-    return replies("answers", items, judge, {"form": "mean", "correct": "mean"})
-
-
 def replies(
-    name: str, items: Path, judge: Callable[..., dict[str, Any]], metrics: Mapping[str, str | Callable[..., float]]
+    name: str, items: Path, judge: Callable[[Mapping[str, Any], str], dict[str, float]], metrics: Sequence[str]
 ) -> "ConfigurableTask":
-    """Task over `question`: `judge` makes metrics of an item and the greedy reply to it, each aggregated as named."""
+    """Task over `question`: `judge` makes the metrics of an item and the greedy reply to it in the chat."""
+
+    def process(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
+        return judge(doc, results[0].strip())
+
     return _task(
         {
             "task": name,
             "output_type": "generate_until",
             "doc_to_text": USER + "{{question}}" + END + ASSISTANT,
             "doc_to_target": "",
-            "process_results": judge,
+            "process_results": process,
             "generation_kwargs": {"until": [END], "max_gen_toks": ANSWER_TOKENS, "do_sample": False},
-            "metric_list": [
-                {"metric": metric, "aggregation": aggregation, "higher_is_better": True}
-                for metric, aggregation in metrics.items()
-            ],
+            "metric_list": [{"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in metrics],
             "metadata": {"version": 1},
         },
         items,
@@ -135,43 +124,48 @@ def _fits(tokens: int, length: int, what: str) -> None:
         )
 
 
-def evaluate(
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    tasks: Callable[[], Sequence["ConfigurableTask"]],
-    *,
-    batch_size: int,
-    groups: Mapping[str, int] | None = None,
-) -> dict[str, Score]:
-    """`task.metric` -> score; `groups`: of tasks whose items are judged in groups, how many groups.
+def how(batch_size: int) -> dict[str, Any]:
+    """Settings of a task that lm-eval asks."""
+    return {
+        "harness": f"lm-eval {importlib.metadata.version('lm-eval')}",
+        "batch_size": batch_size,
+        "dtype": "float32",
+        "few_shot": 0,
+        "decoding": "greedy",
+    }
 
-    Raises VerdictError if a score is no number, RecipeError if the model is too short."""
-    import lm_eval
-    from lm_eval.tasks import TaskManager
+
+def read_items(path: Path) -> list[dict[str, Any]]:
+    """Items of a JSONL file. Raises DataError if it is missing, empty or broken."""
+    try:
+        items = [json.loads(line) for line in path.read_bytes().splitlines()]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} holds no items: {error}", rule="one JSON object a line") from error
+    if not items:
+        raise DataError(
+            f"task {path.stem} has no items", rule="a score is over at least one item", mend="leave the task out"
+        )
+    return items
+
+
+def evaluate(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", task: "ConfigurableTask", *, batch_size: int
+) -> list[dict[str, float]]:
+    """Metric -> value of each item of the task, in order.
+
+    Raises VerdictError if the model's output is no number, RecipeError if it is too short for an item.
+    """
+    # simple_evaluate goes on to ask git and pip about the machine, which takes longer than a small task.
+    from lm_eval.evaluator import evaluate as evaluated
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    harness = _language_model(model, tokenizer, batch_size)
+    harness, name = _language_model(model, tokenizer, batch_size), task.config.task
     with redirect_stderr(StringIO()):  # progress bars of its own; exceptions pass through
-        results = lm_eval.simple_evaluate(
-            model=harness,
-            tasks=list(tasks()),
-            task_manager=TaskManager(include_defaults=False),  # reading its own thousands costs more than the scores
-            bootstrap_iters=0,
-            log_samples=False,
-            verbosity="ERROR",
-        )
+        results = evaluated(harness, {"tasks": {name: task}, "groups": {}}, bootstrap_iters=0, log_samples=True)
     if results is None:
         raise VerdictError("lm-eval returned no results", rule="an evaluation ends with scores")
-    scores = {}
-    for task, values in results["results"].items():
-        count = (groups or {}).get(task, results["n-samples"][task]["effective"])
-        for name, value in values.items():
-            metric, _, kind = name.partition(",")
-            if kind != "none" or metric.endswith("_stderr") or not isinstance(value, float):
-                continue
-            if not math.isfinite(value):
-                raise VerdictError(f"{task}.{metric} = {value}", rule="a score is a number", mend=RETRAIN)
-            # Standard error of a mean of 0/1 outcomes, as lm-eval's own mean_stderr: sample variance over n.
-            error = math.sqrt(value * (1 - value) / (count - 1)) if count > 1 else None
-            scores[f"{task}.{metric}"] = Score(value=value, stderr=error, n=count)
-    return scores
+    samples = results["samples"][name]
+    return [
+        {metric: float(sample[metric]) for metric in sample["metrics"]}
+        for sample in sorted(samples, key=lambda sample: sample["doc_id"])
+    ]

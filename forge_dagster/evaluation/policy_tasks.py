@@ -1,64 +1,65 @@
-"""A line in the scorecard for each policy: the share of its held-out groups of items that a model keeps it in."""
+"""A measure: for each policy the share of its held-out groups of items that a model keeps it in."""
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import pyarrow.parquet as pq
 
-from forge_dagster.evaluation.harness import replies
+from forge_dagster.evaluation.answers import write_items
+from forge_dagster.evaluation.harness import ANSWER_TOKENS, evaluate, how, replies
+from forge_dagster.evaluation.measure import Measuring, Subject, Task
+from forge_dagster.evaluation.score import Metric, Result
 from forge_dagster.pairs.policy_items import read_policies
 from forge_dagster.policy import Policy
 from forge_dagster.policy_kinds import policy_reward
+from forge_dagster.provenance.canonical import fingerprint
 
-if TYPE_CHECKING:
-    from lm_eval.api.task import ConfigurableTask
-
-
-class Items(NamedTuple):
-    """Held-out items of one policy as a file that lm-eval reads."""
-
-    task: str
-    policy: Policy
-    path: Path
-    groups: int
+METRIC = "kept"
 
 
-def written_items(folder: Path, work: Path) -> list[Items]:
-    """The held-out items of every policy that has some, as JSONL in `work`."""
-    policies = read_policies(folder)
-    of_policy: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in pq.read_table(folder / "rows.parquet").to_pylist():
+def policy_tasks(inputs: Mapping[str, Path], config: Measuring, work: Path) -> Sequence[Task]:
+    """`policy_NAME.kept` of every policy that has held-out items: a group counts if every reply in it keeps it."""
+    policies = read_policies(inputs["policy_items"])
+    of_policy: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in pq.read_table(inputs["policy_items"] / "rows.parquet").to_pylist():
         if row["split"] == "held_out":
             item = {"question": row["prompt"], "case": row["case"], "group": row["group"]}
             of_policy[row["policy"]].append(item)
-    made = []
-    for name, items in sorted(of_policy.items()):
-        task = f"policy_{name.replace('-', '_')}"
-        path = work / f"{task}.jsonl"
-        path.write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items), encoding="utf-8")
-        made.append(Items(task, policies[name], path, len({item["group"] for item in items})))
-    return made
+    return [_task(policies[name], items, config.batch_size, work) for name, items in sorted(of_policy.items())]
 
 
-def policy_tasks(made: Sequence[Items]) -> list["ConfigurableTask"]:
-    """`policy_NAME.kept`: a group counts if every reply in it keeps the policy."""
-    return [_task(items) for items in made]
+def _task(policy: Policy, items: Sequence[dict[str, str]], batch_size: int, work: Path) -> Task:
+    name = f"policy_{policy.name.replace('-', '_')}"
+    path = write_items(work / f"{name}.jsonl", items)
+    groups: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for item in items:
+        groups[item["group"]].append(item)
+    digests = {group: fingerprint(members) for group, members in groups.items()}
+
+    def judge(doc: Mapping[str, Any], reply: str) -> dict[str, float]:
+        return {METRIC: float(policy_reward(policy, reply, json.loads(doc["case"])) == 1)}
+
+    def ask(subject: Subject) -> list[Result]:
+        task = replies(name, path, judge, [METRIC])
+        found = evaluate(subject.model, subject.tokenizer, task, batch_size=batch_size)
+        kept = all_of_group((item["group"], values[METRIC]) for item, values in zip(items, found, strict=True))
+        return [Result(METRIC, digests[group][:16], digests[group], group, value) for group, value in kept.items()]
+
+    return Task(
+        name=name,
+        digest=fingerprint({"policy": policy.model_dump(mode="json"), "groups": list(digests.values())}),
+        settings={**how(batch_size), "answer_tokens": ANSWER_TOKENS},
+        metrics={METRIC: Metric(better="higher")},
+        evaluate=ask,
+    )
 
 
-def _task(items: Items) -> "ConfigurableTask":
-    def judge(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-        kept = policy_reward(items.policy, results[0].strip(), json.loads(doc["case"])) == 1
-        return {"kept": (doc["group"], kept)}
-
-    return replies(items.task, items.path, judge, {"kept": share_of_groups})
-
-
-def share_of_groups(judged: Sequence[tuple[str, bool]]) -> float:
-    """Share of groups in which everything is kept."""
-    groups: dict[str, bool] = {}
-    for group, kept in judged:
-        groups[group] = groups.get(group, True) and kept
-    return sum(groups.values()) / len(groups)
+def all_of_group(judged: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Group -> 1 if everything in it is kept, else 0."""
+    kept: dict[str, float] = {}
+    for group, value in judged:
+        kept[group] = min(kept.get(group, 1.0), value)
+    return kept

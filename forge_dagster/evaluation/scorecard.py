@@ -1,169 +1,263 @@
-"""The scorecard of a recipe: the untrained model and every checkpoint, by lm-eval and bits per byte, and its gates."""
+"""The scorecard of a recipe: its checkpoints by every measure, from results of items that are kept as evidence."""
 
-import hashlib
 import importlib.metadata
 import json
-import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pyarrow.parquet as pq
-from pydantic import Field
-
-from forge_dagster.errors import DataError, InterruptedRun, VerdictError
-from forge_dagster.evaluation.score import Score, plain, scored_digests
+from forge_dagster.errors import InterruptedRun, VerdictError
+from forge_dagster.evaluation import card, evidence
+from forge_dagster.evaluation.answers import answers
+from forge_dagster.evaluation.card import Asked, Scorecard, read_card
+from forge_dagster.evaluation.choices import domain_tasks
+from forge_dagster.evaluation.held_out import validation
+from forge_dagster.evaluation.measure import Measure, Measuring, Subject, Task
+from forge_dagster.evaluation.policy_tasks import policy_tasks
+from forge_dagster.evaluation.score import Result, plain, scored_digests
+from forge_dagster.evaluation.standing import Standing
 from forge_dagster.gates import judge, passed
-from forge_dagster.policy import Policy
-from forge_dagster.policy_kinds import policy_settings
-from forge_dagster.recipe import UNTRAINED, Gate, ModelSpec
-from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
-from forge_dagster.tokens.control import CONTROL
+from forge_dagster.provenance.canonical import fingerprint
+from forge_dagster.provenance.code_version import code_version
+from forge_dagster.provenance.files import content_digest, list_files, sha256_file
+from forge_dagster.recipe import INCUMBENT, UNTRAINED, Gate, ModelSpec
+from forge_dagster.stage import Finding, Report, Stage, StageContext
+from forge_dagster.training.precision import cpu_flags, effective_dtype, thread_limit, threads
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-BITS = "validation.bits_per_byte"
+MEASURES: tuple[Measure, ...] = (
+    domain_tasks,
+    answers,
+    policy_tasks,
+    validation,
+)
+LIBRARIES = ("lm-eval", "tokenizers", "torch", "transformers")
 
 
-class ScorecardConfig(FrozenModel):
+class ScorecardConfig(Measuring):
     """What is measured, on which model and checkpoints, and what the recipe asks of it."""
 
-    seed: int
     model: ModelSpec | None
     gates: tuple[Gate, ...]
+    noise: Mapping[str, float]
     checkpoints: tuple[str, ...]
-    policy: Policy
-    batch_size: int = Field(ge=1)
-    most_answers: int = Field(ge=1)
-    validation_tokens: int = Field(ge=1)
+
+
+class Candidate(NamedTuple):
+    """A model to score: digest of what decides its results, how it is loaded, folder of its tokenizer."""
+
+    digest: str
+    load: Callable[[], "PreTrainedModel"]
+    tokenizer: Path
 
 
 def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context: StageContext) -> Report:
-    """Write scorecard.json and, beside, scores.png. Any failed evaluation raises; none becomes a number."""
-    os.environ["HF_DATASETS_CACHE"] = str(context.work / "datasets")
-    import datasets
-    import torch
-    from transformers import AutoTokenizer
-
-    from forge_dagster.evaluation.harness import answers, evaluate, multiple_choice
+    """Write scorecard.json and items.parquet. Any failed evaluation raises; none becomes a number."""
     from forge_dagster.evaluation.plot import plot_scores
-    from forge_dagster.evaluation.policy_tasks import policy_tasks, written_items
-    from forge_dagster.training.precision import effective_dtype, thread_limit, threads
-    from forge_dagster.training.validation import bits_per_byte
 
-    datasets.config.HF_DATASETS_CACHE = context.work / "datasets"
-    datasets.disable_progress_bars()
-    benchmark = json.loads((inputs["domain_benchmark"] / "benchmark.json").read_bytes())
-    questions = _questions(inputs, config, context.work / "answers.jsonl")
-    form: str = policy_settings(config.policy).form
-    kept = written_items(inputs["policy_items"], context.work)
-
-    def tasks() -> list[Any]:
-        made = [
-            multiple_choice(task["name"], inputs["domain_benchmark"] / task["items"], task["version"])
-            for task in benchmark["tasks"]
-        ]
-        return [*made, answers(questions, form), *policy_tasks(kept)]
-
-    groups = {items.task: items.groups for items in kept}
-    scores: dict[str, dict[str, Score]] = {}
-    models = _models(inputs, config)
+    _data_in(context.work / "datasets")
+    tasks = tasks_of(inputs, config, context.work)
+    standing = Standing(context.cache, environment())
+    candidates = _candidates(inputs, config)
+    found: dict[str, dict[str, list[Result]]] = {}
     with thread_limit(threads()):
-        for number, (name, load) in enumerate(models.items()):
-            context.progress(number, len(models), name)
-            if context.cancelled():
-                raise InterruptedRun("evaluation stopped", mend="run the same command again")
-            torch.manual_seed(config.seed)
-            model = load().eval()
-            tokenizer = AutoTokenizer.from_pretrained(inputs["tokenizer"], local_files_only=True)
-            scores[name] = evaluate(model, tokenizer, tasks, batch_size=config.batch_size, groups=groups)
-            bits = bits_per_byte(model, inputs["token_shards"], most_tokens=config.validation_tokens)
-            if not math.isfinite(bits):
-                raise VerdictError(f"{name}: {BITS} = {bits}", rule="a score is a number", mend="train it again")
-            scores[name][BITS] = Score(value=bits, stderr=None, n=1)
-    verdicts = judge(config.gates, plain(scores))
-    body = {
-        "version": 1,
-        "checkpoints": plain(scores),
-        "gates": [verdict.model_dump() for verdict in verdicts],
-        "passed": passed(verdicts),
-        "scored": {name: scored_digests(inputs[f"checkpoint/{name}"]) for name in config.checkpoints},
-        "settings": {
-            "harness": f"lm-eval {importlib.metadata.version('lm-eval')}",
-            "batch_size": config.batch_size,
-            "dtype": {"lm-eval": "float32", "bits_per_byte": effective_dtype()},
-            "few_shot": 0,
-            "decoding": "greedy",
-            "tasks": _task_digests(
-                inputs["domain_benchmark"],
-                benchmark,
-                {"answers": questions} | {items.task: items.path for items in kept},
-            ),
-        },
-    }
-    (out / "scorecard.json").write_text(json.dumps(body, indent=1, sort_keys=False, allow_nan=False), encoding="utf-8")
-    plot_scores(scores, context.beside / "scores.png")
-    last = scores[config.checkpoints[-1]]
+        for number, (name, candidate) in enumerate(candidates.items()):
+
+            def progress(done: int, task: str, number: int = number, name: str = name) -> None:
+                context.progress(number * len(tasks) + done, len(candidates) * len(tasks), f"{name}: {task}")
+                if context.cancelled():
+                    raise InterruptedRun("evaluation stopped", mend="run the same command again")
+
+            found[name] = _measured(name, candidate, tasks, standing, config.seed, progress)
+    evidence.write_evidence(found, out / evidence.FILE)
+    body = assembled(
+        evidence.read_evidence(out / evidence.FILE),
+        {task.name: asked(task) for task in tasks},
+        config,
+        scored={n: scored_digests(inputs[p]) for n, p in _places(inputs, config).items()},
+        digest=sha256_file(out / evidence.FILE),
+    )
+    (out / card.FILE).write_text(body.to_json(), encoding="utf-8")
+    plot_scores(body.checkpoints, context.beside / "scores.png")
+    last = body.checkpoints[config.checkpoints[-1]]
     return Report(
-        counts={"checkpoints": len(scores), "gates": len(verdicts), "passed_gates": sum(v.passed for v in verdicts)},
+        counts={
+            "checkpoints": len(body.checkpoints),
+            "gates": len(body.gates),
+            "passed_gates": sum(verdict.passed for verdict in body.gates),
+        },
         metrics={metric: score.value for metric, score in sorted(last.items())},
     )
 
 
-def _models(inputs: Mapping[str, Path], config: ScorecardConfig) -> dict[str, Callable[[], "PreTrainedModel"]]:
-    """Loaders by name: the model as the recipe found it, then each checkpoint in order."""
-    from forge_dagster.model.build import build_model
+def tasks_of(inputs: Mapping[str, Path], config: Measuring, work: Path) -> list[Task]:
+    """What every measure would ask of a model. Raises VerdictError if two tasks share a name."""
+    tasks = [task for measure in MEASURES for task in measure(inputs, config, work)]
+    names = [task.name for task in tasks]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise VerdictError(f"two tasks are called {', '.join(twice)}", rule="a score has one meaning")
+    return tasks
+
+
+def asked(task: Task) -> Asked:
+    """The task as the scorecard names it."""
+    metrics = {name: metric.model_dump() for name, metric in task.metrics.items()}
+    whole = {"name": task.name, "digest": task.digest, "settings": dict(task.settings), "metrics": metrics}
+    return Asked(
+        digest=task.digest, settings=task.settings, settings_digest=fingerprint(whole), metrics=dict(task.metrics)
+    )
+
+
+def assembled(
+    found: evidence.Evidence,
+    tasks: Mapping[str, Asked],
+    config: ScorecardConfig,
+    *,
+    scored: Mapping[str, Mapping[str, str]],
+    digest: str,
+) -> Scorecard:
+    """The scorecard that follows from evidence with this digest; the release makes it again and compares.
+
+    Raises VerdictError if a score of a checkpoint has no items.
+    """
+    metrics = {f"{name}.{metric}": how for name, task in tasks.items() for metric, how in task.metrics.items()}
+    settings = {name: task.settings_digest for name, task in tasks.items()}
+    checkpoints = {
+        name: evidence.scores_of(results, metrics, noise=config.noise, settings=settings)
+        for name, results in found.items()
+    }
+    verdicts = judge(config.gates, plain(checkpoints))
+    return Scorecard(
+        checkpoints=checkpoints,
+        scored=scored,
+        tasks=tasks,
+        evidence={evidence.FILE: digest},
+        environment=environment(),
+        gates=tuple(verdicts),
+        passed=passed(verdicts),
+    )
+
+
+def environment() -> dict[str, Any]:
+    """What of this machine decides the bits of a result."""
+    return {
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "dtype": effective_dtype(),
+        "threads": threads(),
+        "instruction_set": sorted(flag for flag in cpu_flags() if flag.startswith(("avx", "amx", "fma"))),
+    }
+
+
+def _measured(
+    name: str,
+    candidate: Candidate,
+    tasks: Sequence[Task],
+    standing: Standing,
+    seed: int,
+    progress: Callable[[int, str], None],
+) -> dict[str, list[Result]]:
+    """Task -> results of its items; the model is loaded when the first task has to be asked."""
+    loaded: list[Subject] = []
+
+    def ask(task: Task) -> Sequence[Result]:
+        import torch
+
+        if not loaded:
+            loaded.append(_subject(name, candidate))
+        torch.manual_seed(seed)
+        return task.evaluate(loaded[0])
+
+    found = {}
+    for done, task in enumerate(tasks):
+        progress(done, task.name)
+        code = code_version(task.evaluate.__module__)
+        found[task.name] = standing.results(candidate.digest, task, code, partial(ask, task))
+    return found
+
+
+def _subject(name: str, candidate: Candidate) -> Subject:
+    """The model with its tokenizer. Raises VerdictError if it knows fewer tokens than this gives."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(candidate.tokenizer, local_files_only=True)
+    model = candidate.load().eval()
+    if len(tokenizer) > model.config.vocab_size:
+        raise VerdictError(
+            f"{name}: the tokenizer has {len(tokenizer)} tokens, the model {model.config.vocab_size}",
+            rule="a model is scored with the tokenizer it was trained on",
+            mend="make the checkpoint again",
+        )
+    return Subject(model=model, tokenizer=tokenizer, folder=candidate.tokenizer)
+
+
+def _places(inputs: Mapping[str, Path], config: ScorecardConfig) -> dict[str, str]:
+    """Input name of each checkpoint with files, in order."""
+    incumbent = {INCUMBENT: INCUMBENT} if INCUMBENT in inputs else {}
+    return {**incumbent, **{name: f"checkpoint/{name}" for name in config.checkpoints}}
+
+
+def _candidates(inputs: Mapping[str, Path], config: ScorecardConfig) -> dict[str, Candidate]:
+    """By name: the model as the recipe found it, the one that serves if there is one, each checkpoint in order."""
     from forge_dagster.model.folder import load_model
+
+    found = {UNTRAINED: _untrained(inputs, config)}
+    for name, place in _places(inputs, config).items():
+        folder = inputs[place]
+        _has_tokenizer(name, folder, inputs["tokenizer"], same=name != INCUMBENT)
+        found[name] = Candidate(
+            fingerprint(scored_digests(folder)),
+            partial(load_model, folder),
+            folder,
+        )
+    return found
+
+
+def _untrained(inputs: Mapping[str, Path], config: ScorecardConfig) -> Candidate:
+    from forge_dagster.model.build import build_model
     from forge_dagster.model.start import starting_model
 
+    tokenizer = inputs["tokenizer"]
+    identity: dict[str, Any] = {"tokenizer": sha256_file(tokenizer / "tokenizer.json")}
+    if config.model is None:
+        identity |= {"weights": content_digest(list_files(inputs["weights"]))}
+        return Candidate(fingerprint(identity), lambda: starting_model(inputs["weights"], tokenizer), tokenizer)
+    model = config.model
     shape = json.loads((inputs[f"checkpoint/{config.checkpoints[0]}"] / "config.json").read_bytes())
+    sizes = {"vocab_size": shape["vocab_size"], "positions": shape["max_position_embeddings"], "seed": config.seed}
+    identity |= {"model": model.model_dump(mode="json"), **sizes}
+    return Candidate(fingerprint(identity), lambda: build_model(model, **sizes), tokenizer)
 
-    def untrained() -> "PreTrainedModel":
-        if config.model is None:
-            return starting_model(inputs["weights"], inputs["tokenizer"])
-        return build_model(
-            config.model,
-            vocab_size=shape["vocab_size"],
-            positions=shape["max_position_embeddings"],
-            seed=config.seed,
+
+def _has_tokenizer(name: str, folder: Path, tokenizer: Path, *, same: bool) -> None:
+    path = folder / "tokenizer.json"
+    if not path.is_file() or (same and path.read_bytes() != (tokenizer / "tokenizer.json").read_bytes()):
+        raise VerdictError(
+            f"tokenizer.json of the checkpoint {name} is not the recipe's",
+            rule="a model is scored with the tokenizer it was trained on",
+            mend="make the checkpoint again",
         )
 
-    def loader(name: str) -> Callable[[], "PreTrainedModel"]:
-        return lambda: load_model(inputs[f"checkpoint/{name}"])
 
-    return {UNTRAINED: untrained, **{name: loader(name) for name in config.checkpoints}}
+def _data_in(folder: Path) -> None:
+    """Let `datasets` keep its copies of items in `folder`."""
+    os.environ["HF_DATASETS_CACHE"] = str(folder)
+    import datasets
 
-
-def _questions(inputs: Mapping[str, Path], config: ScorecardConfig, path: Path) -> Path:
-    """Held-out instructions as JSONL; a question that holds a control token's text would not be asked as text."""
-    rows = pq.read_table(inputs["instructions"] / "rows.parquet", columns=["question", "answer", "split"]).to_pylist()
-    held_out = [
-        {"question": row["question"], "answer": row["answer"]}
-        for row in rows
-        if row["split"] == "held_out" and not any(token in row["question"] for token in CONTROL)
-    ]
-    if not held_out:
-        raise DataError("no held-out question", rule="answers are judged on questions never trained on")
-    held_out.sort(key=lambda row: hashlib.sha256(row["question"].encode()).digest())
-    lines = [json.dumps(row, ensure_ascii=False) for row in held_out[: config.most_answers]]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def _task_digests(folder: Path, benchmark: dict[str, Any], written: Mapping[str, Path]) -> dict[str, str]:
-    files = {task["name"]: folder / task["items"] for task in benchmark["tasks"]} | dict(written)
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    datasets.config.HF_DATASETS_CACHE = folder
+    datasets.disable_progress_bars()
 
 
 def check(content: Path) -> list[Finding]:
     """Every checkpoint has every score; gates are shown here and enforced by the release."""
-    body = json.loads((content / "scorecard.json").read_bytes())
-    metrics = [set(scores) for scores in body["checkpoints"].values()]
-    failed = [verdict["reason"] for verdict in body["gates"] if not verdict["passed"]]
+    body = read_card(content)
+    failed = [verdict.reason for verdict in body.gates if not verdict.passed]
+    whole = all(set(scores) == set(body.metrics) for scores in body.checkpoints.values())
     return [
-        Finding(name="every_checkpoint_is_measured", passed=bool(metrics) and all(m == metrics[0] for m in metrics)),
+        Finding(name="every_checkpoint_is_measured", passed=whole),
         Finding(name="gates_pass", passed=not failed, observed={"failed": failed}, blocking=False),
     ]
 

@@ -48,3 +48,13 @@ def head_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor, dtype: to
     """
     loss: Tensor = _HeadCrossEntropy.apply(hidden, weight, labels, dtype)
     return loss
+
+
+def token_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the cross entropy in nats of each position, float32 [n]; as `head_cross_entropy`, without gradients."""
+    head, losses = weight.to(dtype), []
+    for begin in range(0, len(labels), CHUNK):
+        logits = (hidden[begin : begin + CHUNK].to(dtype) @ head.T).float()
+        chosen = logits.gather(-1, labels[begin : begin + CHUNK, None])
+        losses.append((logits.logsumexp(-1, keepdim=True) - chosen)[:, 0])
+    return torch.cat(losses)

@@ -13,7 +13,7 @@ from forge_dagster.errors import DataError
 from forge_dagster.tokens.order import Span
 from forge_dagster.tokens.reader import Documents, open_documents
 from forge_dagster.training.batches import IGNORED, pack
-from forge_dagster.training.loss import head_cross_entropy
+from forge_dagster.training.loss import token_cross_entropy
 from forge_dagster.training.precision import Dtype, autocast, effective_dtype
 
 BATCH_TOKENS = 8192
@@ -86,7 +86,15 @@ def together(scores: Iterable[Scored]) -> Scored:
 def score(
     model: PreTrainedModel, documents: Documents, *, batch_tokens: int, dtype: Dtype, window: int | None = None
 ) -> Scored:
-    """Score documents, read whole from `<|end_of_text|>` to `<|end_of_text|>`.
+    """Score documents together, as `document_nats` does each."""
+    nats = document_nats(model, documents, batch_tokens=batch_tokens, dtype=dtype, window=window)
+    return Scored(float(nats.sum()), int(documents.sizes.sum()))
+
+
+def document_nats(
+    model: PreTrainedModel, documents: Documents, *, batch_tokens: int, dtype: Dtype, window: int | None = None
+) -> np.ndarray:
+    """Return the sum of -log p over each document's tokens, float64: read from `<|end_of_text|>` to the next.
 
     They are cut into windows of `window` tokens (the model's max_position_embeddings if not given) that do not see
     each other.
@@ -94,7 +102,7 @@ def score(
     length, device = window or model.config.max_position_embeddings, model.device
     was_training = model.training
     model.eval()
-    nats = 0.0
+    nats = np.zeros(len(documents.lengths))
     with torch.inference_mode():
         for rows in _batches(documents, length, max(batch_tokens // length, 1)):
             batch = pack(documents, rows, length)
@@ -105,9 +113,12 @@ def score(
             scored = (batch.labels != IGNORED).to(device)
             hidden, head = output.last_hidden_state[scored], model.get_output_embeddings().weight
             labels = batch.labels.to(device)[scored]
-            nats += float(head_cross_entropy(hidden, head, labels, getattr(torch, dtype)))
+            losses = token_cross_entropy(hidden, head, labels, getattr(torch, dtype)).double().cpu().numpy()
+            spans = [span for row in rows for span in row]
+            owners = np.repeat([span.document for span in spans], [span.length for span in spans])
+            nats += np.bincount(owners, weights=losses, minlength=len(nats))
     model.train(was_training)
-    return Scored(nats, int(documents.sizes.sum()))
+    return nats
 
 
 def _documents_within(documents: Documents, most_tokens: int | None) -> int:

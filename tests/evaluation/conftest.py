@@ -149,6 +149,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     write_model(model, found["tokenizer"], found["model"])
     return {
         "domain_benchmark": found["benchmark"],
+        "corpus": found["corpus"],
         "token_shards": found["shards"],
         "tokenizer": found["tokenizer"],
         "instructions": found["instructions"],
@@ -183,7 +184,8 @@ def config_of() -> Callable[..., ScorecardConfig]:
             "policy": POLICY,
             "batch_size": 8,
             "most_answers": 5,
-            "validation_tokens": 2000,
+            "validation_bytes": 8000,
+            "noise": {},
             **changes,
         }
         return ScorecardConfig(**values)

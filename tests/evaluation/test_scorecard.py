@@ -11,7 +11,7 @@ import torch
 from transformers import AutoTokenizer
 
 from forge_dagster.errors import InterruptedRun, VerdictError
-from forge_dagster.evaluation import scorecard
+from forge_dagster.evaluation import evidence, scorecard
 from forge_dagster.evaluation.harness import _language_model, evaluate, multiple_choice
 from forge_dagster.evaluation.scorecard import ScorecardConfig
 from forge_dagster.model.folder import load_model
@@ -49,10 +49,13 @@ def test_every_checkpoint_has_every_metric(scored: tuple[Path, Path]):
         assert all(scores[task]["stderr"] is not None for task in tasks)
     assert body["checkpoints"]["base"]["facts_seen.acc"]["n"] == 24
     assert body["checkpoints"]["base"]["answers.form"]["n"] == 5
-    assert body["checkpoints"]["base"]["policy_audience.kept"] == {"value": 0.0, "stderr": 0.0, "n": 6}
-    assert set(body["settings"]["tasks"]) == {
-        "facts_seen", "facts_unseen", "next_sentence", "answers", "policy_audience",
+    kept = body["checkpoints"]["base"]["policy_audience.kept"]
+    assert (kept["value"], kept["stderr"], kept["n"], kept["noise"]) == (0.0, 0.0, 6, None)
+    assert set(body["tasks"]) == {
+        "facts_seen", "facts_unseen", "next_sentence", "answers", "policy_audience", "validation",
     }  # fmt: skip
+    for name, score in body["checkpoints"]["base"].items():
+        assert score["settings"] == body["tasks"][name.split(".")[0]]["settings_digest"]
 
 
 def test_gates_are_judged_and_do_not_block_the_scorecard(scored: tuple[Path, Path]):
@@ -101,8 +104,7 @@ def test_accuracy_does_not_depend_on_the_batch_size(artifacts: dict[str, Path]):
     tokenizer = AutoTokenizer.from_pretrained(artifacts["tokenizer"])
     items = artifacts["domain_benchmark"] / "items/next_sentence.jsonl"
     one, eight = (
-        evaluate(model, tokenizer, lambda: [multiple_choice("next_sentence", items, 1)], batch_size=size)
-        for size in (1, 8)
+        evaluate(model, tokenizer, multiple_choice("next_sentence", items, 1), batch_size=size) for size in (1, 8)
     )
     assert one == eight
 
@@ -113,7 +115,7 @@ def test_a_model_that_computes_no_numbers_is_refused(artifacts: dict[str, Path])
     tokenizer = AutoTokenizer.from_pretrained(artifacts["tokenizer"])
     items = artifacts["domain_benchmark"] / "items/next_sentence.jsonl"
     with pytest.raises(VerdictError, match="not all numbers"):
-        evaluate(model, tokenizer, lambda: [multiple_choice("next_sentence", items, 1)], batch_size=8)
+        evaluate(model, tokenizer, multiple_choice("next_sentence", items, 1), batch_size=8)
 
 
 def test_a_signal_stops_between_checkpoints(artifacts: dict[str, Path], config_of: Make, tmp_path: Path):
@@ -136,3 +138,15 @@ def test_check_finds_a_missing_score(scored: tuple[Path, Path], tmp_path: Path):
     del body["checkpoints"]["base"]["facts_seen.acc"]
     (tmp_path / "scorecard.json").write_text(json.dumps(body))
     assert not scorecard.check(tmp_path)[0].passed
+
+
+def test_every_score_follows_from_the_evidence(scored: tuple[Path, Path]):
+    body = read(scored[0])
+    found = evidence.read_evidence(scored[0] / evidence.FILE)
+    for checkpoint, scores in body["checkpoints"].items():
+        assert set(found[checkpoint]) == set(scores)
+        for metric, score in scores.items():
+            results = found[checkpoint][metric]
+            total = sum(result.value * result.weight for result in results)
+            assert total / sum(result.weight for result in results) == pytest.approx(score["value"])
+            assert len(results) == score["n"]

@@ -6,7 +6,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from forge_dagster.errors import RecipeError
-from forge_dagster.evaluation.harness import answers, evaluate, multiple_choice
+from forge_dagster.evaluation.harness import evaluate, multiple_choice, replies
 from forge_dagster.model.folder import load_model
 
 
@@ -17,6 +17,7 @@ def test_a_choice_or_an_answer_that_does_not_fit_is_named(artifacts: dict[str, P
     items = artifacts["domain_benchmark"] / "items/next_sentence.jsonl"
     (tmp_path / "answers.jsonl").write_text('{"question": "Who?", "answer": "plant 1"}\n')
     with pytest.raises(RecipeError, match=r"a choice takes \d+ tokens, the model reads 16"):
-        evaluate(model, tokenizer, lambda: [multiple_choice("next_sentence", items, 1)], batch_size=8)
+        evaluate(model, tokenizer, multiple_choice("next_sentence", items, 1), batch_size=8)
+    task = replies("answers", tmp_path / "answers.jsonl", lambda doc, reply: {"form": 1.0}, ["form"])
     with pytest.raises(RecipeError, match="an answer after a question takes 49 tokens"):
-        evaluate(model, tokenizer, lambda: [answers(tmp_path / "answers.jsonl", ".*")], batch_size=8)
+        evaluate(model, tokenizer, task, batch_size=8)

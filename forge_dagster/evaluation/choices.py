@@ -1,0 +1,62 @@
+"""A measure: the tasks of the domain benchmark, each item a choice among several answers."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from forge_dagster.errors import DataError
+from forge_dagster.evaluation.harness import evaluate, how, multiple_choice, read_items
+from forge_dagster.evaluation.measure import Measuring, Subject, Task
+from forge_dagster.evaluation.score import Metric, Result
+from forge_dagster.provenance.canonical import fingerprint
+
+
+def domain_tasks(inputs: Mapping[str, Path], config: Measuring, work: Path) -> Sequence[Task]:
+    """One task for each of the domain benchmark."""
+    folder = inputs["domain_benchmark"]
+    tasks = json.loads((folder / "benchmark.json").read_bytes())["tasks"]
+    return [choice_task(task["name"], folder / task["items"], task["version"], config.batch_size) for task in tasks]
+
+
+def choice_task(name: str, path: Path, version: int, batch_size: int) -> Task:
+    """`name.acc`: whether the right choice has the highest log-likelihood. Raises DataError on a broken item."""
+    items = read_items(path)
+    for item in items:
+        _is_sound(name, item)
+    digests = [fingerprint(item) for item in items]
+
+    def ask(subject: Subject) -> list[Result]:
+        found = evaluate(subject.model, subject.tokenizer, multiple_choice(name, path, version), batch_size=batch_size)
+        return [
+            Result("acc", item["id"], digest, cluster_of(item), values["acc"])
+            for item, digest, values in zip(items, digests, found, strict=True)
+        ]
+
+    return Task(
+        name=name,
+        digest=fingerprint({"version": version, "items": digests}),
+        settings=how(batch_size),
+        metrics={"acc": Metric(better="higher")},
+        evaluate=ask,
+    )
+
+
+def cluster_of(item: Mapping[str, Any]) -> str:
+    """Items of one document stand and fall together; an item of no document stands for itself."""
+    return min(item.get("document_ids") or [item["id"]])
+
+
+def _is_sound(name: str, item: Mapping[str, Any]) -> None:
+    missing = [key for key in ("id", "query", "choices", "gold") if key not in item]
+    if missing:
+        raise DataError(f"an item of {name} has no {', '.join(missing)}", rule="id, query, choices, gold")
+    choices, gold = item["choices"], item["gold"]
+    if not isinstance(gold, int) or isinstance(gold, bool) or not 0 <= gold < len(choices):
+        raise DataError(
+            f"item {item['id']}: gold = {gold!r}, there are {len(choices)} choices",
+            rule="gold is the number of the right choice, from 0",
+            mend="make the benchmark again",
+        )
+    if len(set(choices)) < max(len(choices), 2):
+        raise DataError(f"item {item['id']}: choices {choices}", rule="two or more choices, each different")

@@ -1,0 +1,56 @@
+"""What a measure is: it says beforehand which tasks it would ask, so that answers that stand need not be asked for.
+
+A measure is a function (inputs, config, work) -> tasks, listed in `scorecard.MEASURES`. A task knows what it asks by
+digest, and how; `evaluate` gives the results of its items for one model.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from forge_dagster.evaluation.score import Metric, Result
+from forge_dagster.policy import Policy
+from forge_dagster.stage import FrozenModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+class Measuring(FrozenModel):
+    """What every measure may read of the configuration."""
+
+    seed: int
+    policy: Policy
+    batch_size: int = Field(ge=1)
+    most_answers: int = Field(ge=1)
+    validation_bytes: int = Field(ge=1, description="UTF-8 bytes of held-out text that bits per byte are taken of")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A model that is measured, with its tokenizer and the folder this lies in."""
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Items that are asked together. Its metrics appear in the scorecard as `name.metric`.
+
+    `settings` is plain data: what else decides the results. A task is evaluated on its own, so that how its items
+    fall into batches, and with it the last bits of its results, depends on nothing else.
+    """
+
+    name: str
+    digest: str
+    settings: Mapping[str, Any]
+    metrics: Mapping[str, Metric]
+    evaluate: Callable[[Subject], Sequence[Result]]
+
+
+Measure = Callable[[Mapping[str, Path], Measuring, Path], Sequence[Task]]
