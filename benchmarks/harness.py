@@ -1,6 +1,6 @@
 """The lm-eval adapter against plain lm_eval.simple_evaluate over HFLM: the same task, model, batches and scores.
 
-`python -m benchmarks harness [--rounds 5]`. Plain HFLM gets what ours does by itself: a tokenizer that begins a text
+`python -m benchmarks harness [--rounds 5] [--clock cpu]`. Plain HFLM gets what ours does by itself: a tokenizer that begins a text
 with `<|end_of_text|>`, and no reading of lm-eval's own thousands of task files.
 """
 
@@ -8,14 +8,14 @@ import argparse
 import json
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from benchmarks._table import paired, show
-from benchmarks._training import VOCABULARY, shape
+from benchmarks._training import CLOCK_HELP, CLOCKS, VOCABULARY, shape
 from forge_dagster.home import PROJECT
 
 FACTS = PROJECT / "data" / "sample" / "facts.jsonl"
@@ -112,28 +112,34 @@ def main(*options: str) -> None:
     """Print seconds of both, their ratio, the throughput against the target and the largest difference of a score."""
     import datasets
 
-    from forge_dagster.evaluation.harness import answers, evaluate, multiple_choice
+    from forge_dagster.evaluation.harness import evaluate, multiple_choice, replies
+    from forge_dagster.rewards import in_form, is_correct
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks harness", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args(options).rounds
+    parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall", help=CLOCK_HELP)
+    given = parser.parse_args(options)
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         datasets.config.HF_DATASETS_CACHE = folder / "datasets"
         items = _items(folder)
         model, tokenizer = _model(folder)
+
+        def judge(doc: Mapping[str, Any], reply: str) -> dict[str, float]:
+            return {"form": float(in_form(reply, FORM)), "correct": float(is_correct(reply, doc["answer"]))}
+
         # Chat prompts are text with marks, which both read through the tokenizer as it is.
         cases = {
             "multiple choice": (lambda: multiple_choice("facts", items["facts"], 1), beginning(tokenizer)),
-            "generate until": (lambda: answers(items["answers"], FORM), tokenizer),
+            "generate until": (lambda: replies("answers", items["answers"], judge, ("form", "correct")), tokenizer),
         }
         rows, apart = [], 0.0
         for case, (task, theirs) in cases.items():
 
             def ours(task: Callable[[], Any] = task) -> dict[str, float]:
-                scores = evaluate(model, tokenizer, lambda: [task()], batch_size=BATCH)
-                return {metric.partition(".")[2]: score.value for metric, score in scores.items()}
+                results = evaluate(model, tokenizer, task(), batch_size=BATCH)
+                return {metric: statistics.fmean(item[metric] for item in results) for metric in results[0]}
 
             def other(task: Callable[[], Any] = task, theirs: Any = theirs) -> dict[str, float]:
                 return plain(model, theirs, task, batch_size=BATCH)
@@ -142,8 +148,8 @@ def main(*options: str) -> None:
             assert found.keys() == expected.keys(), (found, expected)
             apart = max(apart, *(abs(found[metric] - expected[metric]) for metric in found))
             print(f"{case}: {found}")
-            rows.append((case, *paired(ours, other, rounds)))
-        show(f"lm-eval adapter, batches of {BATCH}", rows, peer="lm_eval")
+            rows.append((case, *paired(ours, other, given.rounds, CLOCKS[given.clock])))
+        show(f"lm-eval adapter, batches of {BATCH}, {given.clock} time", rows, peer="lm_eval")
         for case, *_, ratios in rows:
             print(f"{case}: {1 / statistics.median(ratios):.2f} of plain throughput (target {TARGET})")
         print(f"largest difference of a score: {apart:.1e} (target {SAME:.0e})")

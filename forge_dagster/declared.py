@@ -1,4 +1,4 @@
-"""Everything a person declares as data: sources, pairs, recipes and policies, read and validated together."""
+"""Everything a person declares as data: sources, pairs, recipes, policies, comparisons, read and validated together."""
 
 import importlib
 from collections.abc import Mapping
@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from forge_dagster.chain import chain, stage_module, teachers_exist
+from forge_dagster.chain import chain, scored, stage_module, teachers_exist
+from forge_dagster.comparison import Comparison, load_comparisons
 from forge_dagster.corpus import kinds, names
 from forge_dagster.errors import RecipeError
 from forge_dagster.home import folder_of
@@ -28,6 +29,7 @@ class Declared(FrozenModel):
     recipes: Mapping[str, Recipe]
     policies: Mapping[str, Policy]
     pairs: Mapping[str, PlacedPairs]
+    comparisons: Mapping[str, Comparison] = {}
 
     def weights(self) -> dict[str, WeightsSpec]:
         """Open weights by name. Raises RecipeError if two recipes mean different ones by a name."""
@@ -78,7 +80,7 @@ def source_settings(source: Source) -> Any:
 
 
 def load_declared() -> Declared:
-    """Read sources, pairs, recipes and policies from their folders. Raises RecipeError or SourceError."""
+    """Read everything from its folder. Raises RecipeError or SourceError."""
     recipes = load_recipes(folder_of("recipes"))
     for recipe in recipes.values():
         for entry in recipe.stages:
@@ -96,7 +98,10 @@ def load_declared() -> Declared:
     for policy in policies.values():
         policy_settings(policy)
     pairs = load_pair_sources(folder_of("sources") / "pairs")
-    declared = Declared(sources=sources, recipes=recipes, policies=policies, pairs=pairs)
+    comparisons = load_comparisons(folder_of("comparisons"))
+    for comparison in comparisons.values():
+        _compares_what_is_there(comparison, recipes)
+    declared = Declared(sources=sources, recipes=recipes, policies=policies, pairs=pairs, comparisons=comparisons)
     declared.weights()
     return declared
 
@@ -110,4 +115,15 @@ def _mixes_what_is_there(recipe: Recipe, sources: Mapping[str, PlacedSource]) ->
             f"{recipe.name}: mixture or tokenizer name source {', '.join(unknown)}",
             rule=f"a source is one of {', '.join(sorted(sources))}",
             mend="correct the recipe, or add the source's file",
+        )
+
+
+def _compares_what_is_there(comparison: Comparison, recipes: Mapping[str, Recipe]) -> None:
+    known = {f"{name}/{stage}" for name, recipe in recipes.items() for stage in scored(recipe)}
+    unknown = sorted({f"{arm.recipe}/{arm.stage}" for arm in comparison.arms} - known)
+    if unknown:
+        raise RecipeError(
+            f"comparison {comparison.name}: an arm is {', '.join(unknown)}",
+            rule=f"an arm is RECIPE and STAGE of a whole model: {', '.join(sorted(known))}",
+            mend="correct the comparison, or add the recipe",
         )

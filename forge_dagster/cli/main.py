@@ -8,7 +8,20 @@ import sys
 
 import typer
 
-from forge_dagster.cli import assess, chat, corpus, inspect, run, sample, schema, show, status, ui, verify
+from forge_dagster.cli import (
+    assess,
+    chat,
+    compare_approaches,
+    corpus,
+    inspect,
+    run,
+    sample,
+    schema,
+    show,
+    status,
+    ui,
+    verify,
+)
 from forge_dagster.cli.console import fail
 from forge_dagster.environment import close
 from forge_dagster.errors import ForgeError, InterruptedRun
@@ -22,8 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (run, assess, status, show, inspect, verify, sample, schema, chat, ui):
-    app.command(name=module.__name__.rsplit(".", 1)[-1])(module.command)
+COMMANDS = (run, assess, status, show, inspect, verify, compare_approaches, sample, schema, chat, ui)
+for module in COMMANDS:
+    app.command(name=module.__name__.rsplit(".", 1)[-1].replace("_", "-"))(module.command)
 app.add_typer(corpus.app, name="corpus")
 
 

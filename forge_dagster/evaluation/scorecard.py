@@ -59,7 +59,7 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
     """Write scorecard.json and items.parquet. Any failed evaluation raises; none becomes a number."""
     from forge_dagster.evaluation.plot import plot_scores
 
-    _data_in(context.work / "datasets")
+    data_in(context.work / "datasets")
     tasks = tasks_of(inputs, config, context.work)
     standing = Standing(context.cache, environment())
     candidates = _candidates(inputs, config)
@@ -242,7 +242,7 @@ def _has_tokenizer(name: str, folder: Path, tokenizer: Path, *, same: bool) -> N
         )
 
 
-def _data_in(folder: Path) -> None:
+def data_in(folder: Path) -> None:
     """Let `datasets` keep its copies of items in `folder`."""
     os.environ["HF_DATASETS_CACHE"] = str(folder)
     import datasets
