@@ -8,9 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from forge_dagster.errors import DataError
 from forge_dagster.evaluation.harness import ANSWER_TOKENS, evaluate, how, replies
-from forge_dagster.evaluation.measure import Measuring, Subject, Task
+from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
 from forge_dagster.evaluation.score import Metric, Result
 from forge_dagster.policy_kinds import policy_settings
 from forge_dagster.provenance.canonical import fingerprint
@@ -26,7 +25,7 @@ def answers(inputs: Mapping[str, Path], config: Measuring, work: Path) -> Sequen
     items = questions(inputs["instructions"], config.most_answers)
     form: str = policy_settings(config.policy).form
     path = write_items(work / f"{NAME}.jsonl", items)
-    digests = [fingerprint(item) for item in items]
+    digests = item_digests(NAME, items, [item["id"] for item in items])
 
     def judge(doc: Mapping[str, Any], reply: str) -> dict[str, float]:
         good = in_form(reply, form)
@@ -36,16 +35,16 @@ def answers(inputs: Mapping[str, Path], config: Measuring, work: Path) -> Sequen
         task = replies(NAME, path, judge, list(METRICS))
         found = evaluate(subject.model, subject.tokenizer, task, batch_size=config.batch_size)
         return [
-            Result(metric, digest[:16], digest, digest[:16], value)
-            for digest, values in zip(digests, found, strict=True)
+            Result(metric, item, digest, item, value)
+            for (item, digest), values in zip(digests.items(), found, strict=True)
             for metric, value in values.items()
         ]
 
     return [
         Task(
             name=NAME,
-            digest=fingerprint({"form": form, "items": digests}),
-            settings={**how(config.batch_size), "answer_tokens": ANSWER_TOKENS},
+            items=digests,
+            settings={**how(config.batch_size), "answer_tokens": ANSWER_TOKENS, "form": form},
             metrics=METRICS,
             evaluate=ask,
         )
@@ -61,12 +60,10 @@ def write_items(path: Path, items: Sequence[Mapping[str, Any]]) -> Path:
 def questions(folder: Path, most: int) -> list[dict[str, str]]:
     """Held-out instructions; a question that holds a control token's text would not be asked as text."""
     rows = pq.read_table(folder / "rows.parquet", columns=["question", "answer", "split"]).to_pylist()
-    held_out = [
-        {"question": row["question"], "answer": row["answer"]}
+    asked = {
+        (hashlib.sha256(row["question"].encode()).hexdigest(), row["question"], row["answer"])
         for row in rows
         if row["split"] == "held_out" and not any(token in row["question"] for token in CONTROL)
-    ]
-    if not held_out:
-        raise DataError("no held-out question", rule="answers are judged on questions never trained on")
-    held_out.sort(key=lambda row: hashlib.sha256(row["question"].encode()).digest())
-    return held_out[:most]
+    }
+    found = [{"question": question, "answer": answer} for _, question, answer in sorted(asked)[:most]]
+    return [{"id": fingerprint(item)[:16], **item} for item in found]

@@ -22,6 +22,7 @@ class Asked(FrozenModel):
     """
 
     digest: str
+    items: int
     settings: Mapping[str, Any]
     settings_digest: str
     metrics: Mapping[str, Metric]

@@ -7,9 +7,8 @@ from typing import Any
 
 from forge_dagster.errors import DataError
 from forge_dagster.evaluation.harness import evaluate, how, multiple_choice, read_items
-from forge_dagster.evaluation.measure import Measuring, Subject, Task
+from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
 from forge_dagster.evaluation.score import Metric, Result
-from forge_dagster.provenance.canonical import fingerprint
 
 
 def domain_tasks(inputs: Mapping[str, Path], config: Measuring, work: Path) -> Sequence[Task]:
@@ -24,19 +23,19 @@ def choice_task(name: str, path: Path, version: int, batch_size: int) -> Task:
     items = read_items(path)
     for item in items:
         _is_sound(name, item)
-    digests = [fingerprint(item) for item in items]
+    digests = item_digests(name, items, [item["id"] for item in items])
 
     def ask(subject: Subject) -> list[Result]:
         found = evaluate(subject.model, subject.tokenizer, multiple_choice(name, path, version), batch_size=batch_size)
         return [
-            Result("acc", item["id"], digest, cluster_of(item), values["acc"])
-            for item, digest, values in zip(items, digests, found, strict=True)
+            Result("acc", item["id"], digests[item["id"]], cluster_of(item), values["acc"])
+            for item, values in zip(items, found, strict=True)
         ]
 
     return Task(
         name=name,
-        digest=fingerprint({"version": version, "items": digests}),
-        settings=how(batch_size),
+        items=digests,
+        settings={**how(batch_size), "version": version},
         metrics={"acc": Metric(better="higher")},
         evaluate=ask,
     )

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from forge_dagster.errors import DataError, VerdictError
-from forge_dagster.evaluation.measure import Measuring, Subject, Task
+from forge_dagster.errors import VerdictError
+from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
 from forge_dagster.evaluation.score import Metric, Result
-from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.tokens.control import END_OF_TEXT_ID
 from forge_dagster.tokens.encoding import encode_batch, load_encoder
 from forge_dagster.training.precision import effective_dtype
@@ -31,11 +30,7 @@ def validation(inputs: Mapping[str, Path], config: Measuring, work: Path) -> Seq
 
 def text_task(name: str, rows: Sequence[Mapping[str, Any]]) -> Task:
     """`name.bits_per_byte` of documents given as rows with id and text. Raises DataError if there is none."""
-    if not rows:
-        raise DataError(
-            f"task {name} has no items", rule="a score is over at least one item", mend="add documents to the source"
-        )
-    digests = [fingerprint({"text": row["text"]}) for row in rows]
+    digests = item_digests(name, [{"text": row["text"]} for row in rows], [row["id"] for row in rows])
 
     def ask(subject: Subject) -> list[Result]:
         from forge_dagster.training.validation import BATCH_TOKENS, document_nats
@@ -46,14 +41,14 @@ def text_task(name: str, rows: Sequence[Mapping[str, Any]]) -> Task:
         if not np.isfinite(bits).all():
             raise VerdictError(f"{name}.{METRIC} is not a number", rule="a score is a number", mend="train it again")
         return [
-            Result(METRIC, row["id"], digest, row["id"], float(value), float(size))
-            for row, digest, value, size in zip(rows, digests, bits, documents.sizes, strict=True)
+            Result(METRIC, item, digest, item, float(value), float(size))
+            for (item, digest), value, size in zip(digests.items(), bits, documents.sizes, strict=True)
         ]
 
     return Task(
         name=name,
-        digest=fingerprint({"items": digests}),
-        settings={"dtype": effective_dtype()},
+        items=digests,
+        settings={},
         metrics={METRIC: Metric(better="lower")},
         evaluate=ask,
     )

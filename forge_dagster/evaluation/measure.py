@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from forge_dagster.errors import DataError
 from forge_dagster.evaluation.score import Metric, Result
 from forge_dagster.policy import Policy
+from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.stage import FrozenModel
 
 if TYPE_CHECKING:
@@ -42,15 +44,36 @@ class Subject:
 class Task:
     """Items that are asked together. Its metrics appear in the scorecard as `name.metric`.
 
-    `settings` is plain data: what else decides the results. A task is evaluated on its own, so that how its items
-    fall into batches, and with it the last bits of its results, depends on nothing else.
+    `items` holds the digest of each item by its id, in the order in which they are asked; results are of these alone.
+    `settings` is plain data: what else decides the results, whatever machine computes them. A task is evaluated on
+    its own, so that how its items fall into batches, and with it the last bits of its results, depends on nothing
+    else.
     """
 
     name: str
-    digest: str
+    items: Mapping[str, str]
     settings: Mapping[str, Any]
     metrics: Mapping[str, Metric]
     evaluate: Callable[[Subject], Sequence[Result]]
+
+    @property
+    def digest(self) -> str:
+        """Digest of all that is asked, in its order."""
+        return fingerprint([list(item) for item in self.items.items()])
+
+
+def item_digests(name: str, items: Sequence[Mapping[str, Any]], ids: Sequence[str]) -> dict[str, str]:
+    """Digest of each item by its id. Raises DataError if there is none or two have one id."""
+    if not items:
+        raise DataError(
+            f"task {name} has no items",
+            rule="a score is over at least one item",
+            mend="leave the task out, or add documents that give items",
+        )
+    found = {given: fingerprint(dict(item)) for given, item in zip(ids, items, strict=True)}
+    if len(found) < len(items):
+        raise DataError(f"two items of task {name} have one id", rule="each item counts once", mend="rename one")
+    return found
 
 
 Measure = Callable[[Mapping[str, Path], Measuring, Path], Sequence[Task]]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from forge_dagster.evaluation.answers import write_items
 from forge_dagster.evaluation.harness import ANSWER_TOKENS, evaluate, how, replies
-from forge_dagster.evaluation.measure import Measuring, Subject, Task
+from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
 from forge_dagster.evaluation.score import Metric, Result
 from forge_dagster.pairs.policy_items import read_policies
 from forge_dagster.policy import Policy
@@ -37,7 +37,8 @@ def _task(policy: Policy, items: Sequence[dict[str, str]], batch_size: int, work
     groups: dict[str, list[dict[str, str]]] = defaultdict(list)
     for item in items:
         groups[item["group"]].append(item)
-    digests = {group: fingerprint(members) for group, members in groups.items()}
+    named = {group: fingerprint(group)[:16] for group in groups}
+    digests = item_digests(name, [{"items": members} for members in groups.values()], list(named.values()))
 
     def judge(doc: Mapping[str, Any], reply: str) -> dict[str, float]:
         return {METRIC: float(policy_reward(policy, reply, json.loads(doc["case"])) == 1)}
@@ -46,12 +47,14 @@ def _task(policy: Policy, items: Sequence[dict[str, str]], batch_size: int, work
         task = replies(name, path, judge, [METRIC])
         found = evaluate(subject.model, subject.tokenizer, task, batch_size=batch_size)
         kept = all_of_group((item["group"], values[METRIC]) for item, values in zip(items, found, strict=True))
-        return [Result(METRIC, digests[group][:16], digests[group], group, value) for group, value in kept.items()]
+        return [
+            Result(METRIC, named[group], digests[named[group]], named[group], value) for group, value in kept.items()
+        ]
 
     return Task(
         name=name,
-        digest=fingerprint({"policy": policy.model_dump(mode="json"), "groups": list(digests.values())}),
-        settings={**how(batch_size), "answer_tokens": ANSWER_TOKENS},
+        items=digests,
+        settings={**how(batch_size), "answer_tokens": ANSWER_TOKENS, "policy": policy.model_dump(mode="json")},
         metrics={METRIC: Metric(better="higher")},
         evaluate=ask,
     )

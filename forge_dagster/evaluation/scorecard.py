@@ -1,16 +1,16 @@
 """The scorecard of a recipe: its checkpoints by every measure, from results of items that are kept as evidence."""
 
 import importlib.metadata
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from forge_dagster.errors import InterruptedRun, VerdictError
 from forge_dagster.evaluation import card, evidence
 from forge_dagster.evaluation.answers import answers
+from forge_dagster.evaluation.candidates import Candidate, candidates_of, load_subject, places
 from forge_dagster.evaluation.card import Asked, Scorecard, read_card
 from forge_dagster.evaluation.choices import domain_tasks
 from forge_dagster.evaluation.held_out import validation
@@ -21,13 +21,13 @@ from forge_dagster.evaluation.standing import Standing
 from forge_dagster.gates import judge, passed
 from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.provenance.code_version import code_version
-from forge_dagster.provenance.files import content_digest, list_files, sha256_file
-from forge_dagster.recipe import INCUMBENT, UNTRAINED, Gate, ModelSpec
+from forge_dagster.provenance.files import sha256_file
+from forge_dagster.recipe import Gate, ModelSpec
 from forge_dagster.stage import Finding, Report, Stage, StageContext
 from forge_dagster.training.precision import cpu_flags, effective_dtype, thread_limit, threads
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    pass
 
 MEASURES: tuple[Measure, ...] = (
     domain_tasks,
@@ -47,14 +47,6 @@ class ScorecardConfig(Measuring):
     checkpoints: tuple[str, ...]
 
 
-class Candidate(NamedTuple):
-    """A model to score: digest of what decides its results, how it is loaded, folder of its tokenizer."""
-
-    digest: str
-    load: Callable[[], "PreTrainedModel"]
-    tokenizer: Path
-
-
 def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context: StageContext) -> Report:
     """Write scorecard.json and items.parquet. Any failed evaluation raises; none becomes a number."""
     from forge_dagster.evaluation.plot import plot_scores
@@ -62,7 +54,7 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
     data_in(context.work / "datasets")
     tasks = tasks_of(inputs, config, context.work)
     standing = Standing(context.cache, environment())
-    candidates = _candidates(inputs, config)
+    candidates = candidates_of(inputs, config.checkpoints, config.model, config.seed)
     found: dict[str, dict[str, list[Result]]] = {}
     with thread_limit(threads()):
         for number, (name, candidate) in enumerate(candidates.items()):
@@ -72,13 +64,13 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
                 if context.cancelled():
                     raise InterruptedRun("evaluation stopped", mend="run the same command again")
 
-            found[name] = _measured(name, candidate, tasks, standing, config.seed, progress)
+            found[name] = measured(name, candidate, tasks, standing, config.seed, progress)
     evidence.write_evidence(found, out / evidence.FILE)
     body = assembled(
         evidence.read_evidence(out / evidence.FILE),
         {task.name: asked(task) for task in tasks},
         config,
-        scored={n: scored_digests(inputs[p]) for n, p in _places(inputs, config).items()},
+        scored={n: scored_digests(inputs[p]) for n, p in places(inputs, config.checkpoints).items()},
         digest=sha256_file(out / evidence.FILE),
     )
     (out / card.FILE).write_text(body.to_json(), encoding="utf-8")
@@ -108,7 +100,11 @@ def asked(task: Task) -> Asked:
     metrics = {name: metric.model_dump() for name, metric in task.metrics.items()}
     whole = {"name": task.name, "digest": task.digest, "settings": dict(task.settings), "metrics": metrics}
     return Asked(
-        digest=task.digest, settings=task.settings, settings_digest=fingerprint(whole), metrics=dict(task.metrics)
+        digest=task.digest,
+        items=len(task.items),
+        settings=task.settings,
+        settings_digest=fingerprint(whole),
+        metrics=dict(task.metrics),
     )
 
 
@@ -152,7 +148,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _measured(
+def measured(
     name: str,
     candidate: Candidate,
     tasks: Sequence[Task],
@@ -167,7 +163,7 @@ def _measured(
         import torch
 
         if not loaded:
-            loaded.append(_subject(name, candidate))
+            loaded.append(load_subject(name, candidate))
         torch.manual_seed(seed)
         return task.evaluate(loaded[0])
 
@@ -177,69 +173,6 @@ def _measured(
         code = code_version(task.evaluate.__module__)
         found[task.name] = standing.results(candidate.digest, task, code, partial(ask, task))
     return found
-
-
-def _subject(name: str, candidate: Candidate) -> Subject:
-    """The model with its tokenizer. Raises VerdictError if it knows fewer tokens than this gives."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(candidate.tokenizer, local_files_only=True)
-    model = candidate.load().eval()
-    if len(tokenizer) > model.config.vocab_size:
-        raise VerdictError(
-            f"{name}: the tokenizer has {len(tokenizer)} tokens, the model {model.config.vocab_size}",
-            rule="a model is scored with the tokenizer it was trained on",
-            mend="make the checkpoint again",
-        )
-    return Subject(model=model, tokenizer=tokenizer, folder=candidate.tokenizer)
-
-
-def _places(inputs: Mapping[str, Path], config: ScorecardConfig) -> dict[str, str]:
-    """Input name of each checkpoint with files, in order."""
-    incumbent = {INCUMBENT: INCUMBENT} if INCUMBENT in inputs else {}
-    return {**incumbent, **{name: f"checkpoint/{name}" for name in config.checkpoints}}
-
-
-def _candidates(inputs: Mapping[str, Path], config: ScorecardConfig) -> dict[str, Candidate]:
-    """By name: the model as the recipe found it, the one that serves if there is one, each checkpoint in order."""
-    from forge_dagster.model.folder import load_model
-
-    found = {UNTRAINED: _untrained(inputs, config)}
-    for name, place in _places(inputs, config).items():
-        folder = inputs[place]
-        _has_tokenizer(name, folder, inputs["tokenizer"], same=name != INCUMBENT)
-        found[name] = Candidate(
-            fingerprint(scored_digests(folder)),
-            partial(load_model, folder),
-            folder,
-        )
-    return found
-
-
-def _untrained(inputs: Mapping[str, Path], config: ScorecardConfig) -> Candidate:
-    from forge_dagster.model.build import build_model
-    from forge_dagster.model.start import starting_model
-
-    tokenizer = inputs["tokenizer"]
-    identity: dict[str, Any] = {"tokenizer": sha256_file(tokenizer / "tokenizer.json")}
-    if config.model is None:
-        identity |= {"weights": content_digest(list_files(inputs["weights"]))}
-        return Candidate(fingerprint(identity), lambda: starting_model(inputs["weights"], tokenizer), tokenizer)
-    model = config.model
-    shape = json.loads((inputs[f"checkpoint/{config.checkpoints[0]}"] / "config.json").read_bytes())
-    sizes = {"vocab_size": shape["vocab_size"], "positions": shape["max_position_embeddings"], "seed": config.seed}
-    identity |= {"model": model.model_dump(mode="json"), **sizes}
-    return Candidate(fingerprint(identity), lambda: build_model(model, **sizes), tokenizer)
-
-
-def _has_tokenizer(name: str, folder: Path, tokenizer: Path, *, same: bool) -> None:
-    path = folder / "tokenizer.json"
-    if not path.is_file() or (same and path.read_bytes() != (tokenizer / "tokenizer.json").read_bytes()):
-        raise VerdictError(
-            f"tokenizer.json of the checkpoint {name} is not the recipe's",
-            rule="a model is scored with the tokenizer it was trained on",
-            mend="make the checkpoint again",
-        )
 
 
 def data_in(folder: Path) -> None:

@@ -68,7 +68,7 @@ def test_one_changed_task_costs_that_task(
 
 
 def test_results_that_a_disk_lost_are_asked_for_again(tmp_path: Path):
-    task = Task(name="t", digest="d", settings={}, metrics={}, evaluate=lambda subject: [])
+    task = Task(name="t", items={"a": "d"}, settings={}, metrics={}, evaluate=lambda subject: [])
     standing = Standing(tmp_path, {})
     results = [Result("acc", "a", "d", "a", 1.0)]
     assert standing.results("m", task, "c", lambda: results) == results
