@@ -1,7 +1,7 @@
 """The lm-eval adapter against plain lm_eval.simple_evaluate over HFLM: the same task, model, batches and scores.
 
-`python -m benchmarks harness [--rounds 5] [--clock cpu]`. Plain HFLM gets what ours does by itself: a tokenizer that begins a text
-with `<|end_of_text|>`, and no reading of lm-eval's own thousands of task files.
+`python -m benchmarks harness [--rounds 5] [--clock cpu]`. Plain HFLM gets what ours does by itself: a tokenizer that
+begins a text with `<|end_of_text|>`, and no reading of lm-eval's own thousands of task files.
 """
 
 import argparse

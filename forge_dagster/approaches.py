@@ -63,9 +63,7 @@ def general(recipe: Recipe) -> Recipe:
     settings = {**base.settings, "tokens": GENERAL_TIMES * base.settings["tokens"], "mixture": None}
     stages = (StageEntry(stage="base", settings=settings),)
     said = "A base trained on text of others, which stands for open weights in a comparison of approaches."
-    return recipe.model_copy(
-        update={"name": "general", "description": said, "seed": recipe.seed + 1, "stages": stages}
-    )
+    return recipe.model_copy(update={"name": "general", "description": said, "seed": recipe.seed + 1, "stages": stages})
 
 
 def operations(recipe: Recipe, scratch: Price) -> int:

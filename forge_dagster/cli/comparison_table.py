@@ -7,7 +7,7 @@ from rich.table import Table
 
 from forge_dagster.cli.console import err, out
 from forge_dagster.comparison import Comparison
-from forge_dagster.evaluation.compared import CONFIDENCE, Cell, Compared
+from forge_dagster.evaluation.compared import Cell, Compared
 from forge_dagster.recipe import Recipe
 
 AT_ONCE = 5
@@ -52,7 +52,7 @@ def show(body: Compared) -> None:
         table = Table("approach", *part, box=None, pad_edge=False)
         for row in body.rows:
             table.add_row(row.arm, *(_cell(row.scores.get(metric)) for metric in part))
-        out.print(f"\nScore and its {CONFIDENCE:.0%} interval; * best, or not to be told from the best on the same items")
+        out.print("\nScore and its 95 % interval; * the best, or not to be told from it on the same items (Holm, 5 %)")
         out.print(table)
     out.print(f"\n{body.reading}", markup=False)
 

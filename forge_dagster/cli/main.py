@@ -10,6 +10,7 @@ import typer
 
 from forge_dagster.cli import (
     assess,
+    bisect,
     chat,
     compare_approaches,
     corpus,
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = (run, assess, status, show, inspect, verify, compare_approaches, sample, schema, chat, ui)
+COMMANDS = (run, assess, status, show, inspect, verify, compare_approaches, bisect, sample, schema, chat, ui)
 for module in COMMANDS:
     app.command(name=module.__name__.rsplit(".", 1)[-1].replace("_", "-"))(module.command)
 app.add_typer(corpus.app, name="corpus")

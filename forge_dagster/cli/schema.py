@@ -36,7 +36,9 @@ def schemas() -> dict[str, dict[str, Any]]:
 def command(
     kind: Annotated[
         str | None,
-        typer.Argument(help="recipe, source, policy, comparison, pairs/KIND, stage/NAME, kind/NAME or policy/NAME; default: all."),
+        typer.Argument(
+            help="recipe, source, policy, comparison, pairs/KIND, stage/NAME, kind/NAME or policy/NAME; default: all."
+        ),
     ] = None,
 ) -> None:
     """Print the JSON Schema of recipes, sources, policies, comparisons and stage settings."""

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from forge_dagster.evaluation.score import Metric, Result, aggregate
-from forge_dagster.evaluation.statistics import Interval, paired_interval
+from forge_dagster.evaluation.statistics import ALPHA, Paired, holm, paired
 from forge_dagster.stage import FrozenModel
 
-CONFIDENCE = 0.95
 PRIMARY = ("facts_unseen.acc", "answers.correct")
 """What the sentence at the end is about: the first of these that was asked, else the first metric."""
 
@@ -14,18 +13,19 @@ PRIMARY = ("facts_unseen.acc", "answers.correct")
 class Cell(FrozenModel):
     """A score of one arm; `to_best` is its distance from the best arm on the same items, null for that one itself.
 
-    `to_best` is wider than CONFIDENCE: all arms together are compared with one at this level (Bonferroni).
+    `p_as_good` is the chance of so large a distance if the two were alike, adjusted for all arms (Holm).
     """
 
     value: float
     stderr: float | None
     n: int
-    to_best: Interval | None
+    to_best: Paired | None
+    p_as_good: float = 1.0
 
     @property
     def is_best(self) -> bool:
         """Whether the arm is the best one, or cannot be told from it."""
-        return self.to_best is None or self.to_best.low <= 0 <= self.to_best.high
+        return self.p_as_good >= ALPHA
 
 
 class Row(FrozenModel):
@@ -57,27 +57,34 @@ class Compared(FrozenModel):
 
 
 def cells(
-    found: Mapping[str, Mapping[str, Sequence[Result]]], metrics: Mapping[str, Metric], seed: int
+    found: Mapping[str, Mapping[str, Sequence[Result]]], metrics: Mapping[str, Metric]
 ) -> tuple[dict[str, dict[str, Cell]], dict[str, str]]:
     """Arm -> metric -> cell, and the best arm of each metric; `found`: arm -> metric -> results of the same items.
 
-    An arm that was not asked for a metric has no cell there.
+    An arm that was not asked for a metric has no cell there. Items are paired by name: what stands before a question
+    differs between arms.
     """
     made: dict[str, dict[str, Cell]] = {arm: {} for arm in found}
     best: dict[str, str] = {}
     for metric, how in metrics.items():
-        of = {arm: results[metric] for arm, results in found.items() if metric in results}
+        of = {
+            arm: [result._replace(digest=result.item) for result in results[metric]]
+            for arm, results in found.items()
+            if metric in results
+        }
         scores = {arm: aggregate(results, how) for arm, results in of.items()}
         sign = 1 if how.better == "higher" else -1
-        best[metric] = max(scores, key=lambda arm: sign * scores[arm].value)
-        level = 1 - (1 - CONFIDENCE) / max(len(scores) - 1, 1)
+        winner = best[metric] = max(scores, key=lambda arm: sign * scores[arm].value)
+        apart = {arm: paired(results, of[winner], how) for arm, results in of.items() if arm != winner}
+        chances = holm({arm: pair.p_equal for arm, pair in apart.items() if pair})
         for arm, score in scores.items():
-            apart = (
-                None
-                if arm == best[metric]
-                else paired_interval(of[arm], of[best[metric]], confidence=level, seed=seed)
+            made[arm][metric] = Cell(
+                value=score.value,
+                stderr=score.stderr,
+                n=score.n,
+                to_best=apart.get(arm),
+                p_as_good=chances.get(arm, 1.0),
             )
-            made[arm][metric] = Cell(value=score.value, stderr=score.stderr, n=score.n, to_best=apart)
     return made, best
 
 

@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from forge_dagster.comparison import Arm, Comparison
 from forge_dagster.errors import InterruptedRun
 from forge_dagster.evaluation import evidence
+from forge_dagster.evaluation.candidates import Candidate
 from forge_dagster.evaluation.compared import Cell, Compared, Row, cells, reading
-from forge_dagster.evaluation.measure import Measuring, Subject, Task
+from forge_dagster.evaluation.measure import Measuring
 from forge_dagster.evaluation.prompts import ANSWERS, TOKENS, Asked, Prompts
 from forge_dagster.evaluation.score import Metric, Result, aggregate, scored_digests
-from forge_dagster.evaluation.scorecard import data_in, environment
+from forge_dagster.evaluation.scorecard import data_in, environment, measured
 from forge_dagster.evaluation.standing import Standing
 from forge_dagster.provenance.canonical import fingerprint
-from forge_dagster.provenance.code_version import code_version
 from forge_dagster.stage import Finding, Report, Stage, StageContext
 
 FILE = "comparison.json"
@@ -38,6 +39,7 @@ def trained(recipe: str, stage: str) -> str:
 def run(inputs: Mapping[str, Path], config: ComparisonConfig, out: Path, context: StageContext) -> Report:
     """Write comparison.json and items.parquet; beside them a plot. Any failed evaluation raises."""
     from forge_dagster.evaluation.comparison_plot import plot
+    from forge_dagster.model.folder import load_model
     from forge_dagster.training.precision import thread_limit, threads
 
     data_in(context.work / "datasets")
@@ -45,18 +47,26 @@ def run(inputs: Mapping[str, Path], config: ComparisonConfig, out: Path, context
     prompts = Prompts(inputs, config, config.comparison, context.work)
     standing = Standing(context.cache, environment())
     asked: dict[str, list[Asked]] = {}
+
+    def progress(number: int, arm: Arm, done: int, task: str) -> None:
+        share = done / len(asked[arm.name])
+        context.progress(round(100 * (number + share)), 100 * len(arms), f"{arm.name}: {task}")
+        if context.cancelled():
+            raise InterruptedRun("the comparison stopped", mend="run the same command again")
+
     found: dict[str, dict[str, list[Result]]] = {}
     with thread_limit(threads()):
         for number, arm in enumerate(arms):
-            context.progress(number, len(arms), arm.name)
-            if context.cancelled():
-                raise InterruptedRun("the comparison stopped", mend="run the same command again")
             folder = inputs[trained(arm.recipe, arm.stage)]
             asked[arm.name] = prompts.of(arm, folder, _shape(folder)["max_position_embeddings"])
-            found[arm.name] = _answers([each.task for each in asked[arm.name]], folder, standing, config.seed)
+            candidate = Candidate(fingerprint(scored_digests(folder)), partial(load_model, folder), folder)
+            tasks = [each.task for each in asked[arm.name]]
+            found[arm.name] = measured(
+                arm.name, candidate, tasks, standing, config.seed, partial(progress, number, arm)
+            )
     evidence.write_evidence(found, out / evidence.FILE)
     results = evidence.read_evidence(out / evidence.FILE)
-    scores, best = cells(results, _metrics(asked), config.seed)
+    scores, best = cells(results, _metrics(asked))
     rows = tuple(_row(arm, inputs, config, asked[arm.name], results[arm.name], scores[arm.name]) for arm in arms)
     body = Compared(
         name=config.comparison.name,
@@ -72,29 +82,6 @@ def run(inputs: Mapping[str, Path], config: ComparisonConfig, out: Path, context
         counts={"arms": len(rows), "metrics": len(best)},
         metrics={f"best/{metric}": scores[arm][metric].value for metric, arm in best.items()},
     )
-
-
-def _answers(tasks: Sequence[Task], folder: Path, standing: Standing, seed: int) -> dict[str, list[Result]]:
-    """Task -> results of its items; the model is loaded when the first task has to be asked."""
-    loaded: list[Subject] = []
-
-    def ask(task: Task) -> Sequence[Result]:
-        import torch
-        from transformers import AutoTokenizer
-
-        from forge_dagster.model.folder import load_model
-
-        if not loaded:
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            loaded.append(Subject(model=load_model(folder), tokenizer=tokenizer, folder=folder))
-        torch.manual_seed(seed)
-        return task.evaluate(loaded[0])
-
-    model, found = fingerprint(scored_digests(folder)), {}
-    for task in tasks:
-        code = code_version(task.evaluate.__module__)
-        found[task.name] = standing.results(model, task, code, lambda task=task: ask(task))  # type: ignore[misc]
-    return found
 
 
 def _metrics(asked: Mapping[str, Sequence[Asked]]) -> dict[str, Metric]:

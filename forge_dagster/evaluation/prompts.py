@@ -1,10 +1,10 @@
-"""What an arm of a comparison is asked: items of the benchmark and held-out questions, with passages where it retrieves.
+"""What an arm of a comparison is asked: the benchmark and held-out questions, with passages where it retrieves.
 
 An item keeps its name whatever stands before its question, so that the answers of two arms can be paired.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from forge_dagster.evaluation.answers import questions, write_items
 from forge_dagster.evaluation.choices import choice_task
 from forge_dagster.evaluation.harness import ANSWER_TOKENS, evaluate, how, read_items, replies
 from forge_dagster.evaluation.held_out import validation
-from forge_dagster.evaluation.measure import Measuring, Subject, Task
+from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
 from forge_dagster.evaluation.retrieval import Passages, with_passages
 from forge_dagster.evaluation.score import Metric, Result
 from forge_dagster.policy_kinds import policy_settings
@@ -45,9 +45,7 @@ class Asked(NamedTuple):
 class Prompts:
     """Makes the tasks of arms from the same items."""
 
-    def __init__(
-        self, inputs: Mapping[str, Path], config: Measuring, comparison: Comparison, work: Path
-    ) -> None:
+    def __init__(self, inputs: Mapping[str, Path], config: Measuring, comparison: Comparison, work: Path) -> None:
         self._inputs, self._config, self._work = inputs, config, work
         self._budget = comparison.inference_tokens
         retrieves = any(arm.retrieval for arm in comparison.arms)
@@ -73,7 +71,9 @@ class Prompts:
             asked += [Asked(task, 0.0, None) for task in validation(self._inputs, self._config, self._work)]
         return asked
 
-    def _choices(self, arm: Arm, encoder: Tokenizer, task: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> Asked:
+    def _choices(
+        self, arm: Arm, encoder: Tokenizer, task: Mapping[str, Any], items: Sequence[Mapping[str, Any]]
+    ) -> Asked:
         sizes = [[_size(encoder, f" {choice}") for choice in item["choices"]] for item in items]
         rooms = [self._budget - 1 - max(size) for size in sizes]
         queries = [self._prompt(arm, encoder, item["query"], room) for item, room in zip(items, rooms, strict=True)]
@@ -90,10 +90,7 @@ class Prompts:
         items = questions(self._inputs["instructions"], self._config.most_answers)
         room = self._budget - FRAME - ANSWER_TOKENS
         asked = [self._prompt(arm, encoder, item["question"], room) for item in items]
-        made = [
-            {"id": fingerprint(item)[:16], "question": question, "answer": item["answer"]}
-            for item, question in zip(items, asked, strict=True)
-        ]
+        made = [{**item, "question": question} for item, question in zip(items, asked, strict=True)]
         path = self._write(arm, ANSWERS, made)
         tokens = [FRAME + _size(encoder, question) for question in asked]
         return Asked(
@@ -113,9 +110,11 @@ class Prompts:
         return write_items(folder / f"{name}.jsonl", items)
 
 
-def _answer_task(path: Path, items: Sequence[Mapping[str, Any]], encoder: Tokenizer, form: str, batch_size: int) -> Task:
+def _answer_task(
+    path: Path, items: Sequence[Mapping[str, Any]], encoder: Tokenizer, form: str, batch_size: int
+) -> Task:
     metrics = {"form": Metric(better="higher"), "correct": Metric(better="higher"), TOKENS: Metric(better="lower")}
-    digests = [fingerprint(item) for item in items]
+    digests = item_digests(ANSWERS, items, [item["id"] for item in items])
 
     def judge(doc: Mapping[str, Any], reply: str) -> dict[str, float]:
         good = in_form(reply, form)
@@ -126,15 +125,15 @@ def _answer_task(path: Path, items: Sequence[Mapping[str, Any]], encoder: Tokeni
         task = replies(ANSWERS, path, judge, list(metrics))
         found = evaluate(subject.model, subject.tokenizer, task, batch_size=batch_size)
         return [
-            Result(metric, item["id"], digest, item["id"], value)
-            for item, digest, values in zip(items, digests, found, strict=True)
+            Result(metric, item, digest, item, value)
+            for (item, digest), values in zip(digests.items(), found, strict=True)
             for metric, value in values.items()
         ]
 
     return Task(
         name=ANSWERS,
-        digest=fingerprint({"form": form, "items": digests}),
-        settings={**how(batch_size), "answer_tokens": ANSWER_TOKENS},
+        items=digests,
+        settings={**how(batch_size), "answer_tokens": ANSWER_TOKENS, "form": form},
         metrics=metrics,
         evaluate=ask,
     )

@@ -12,7 +12,7 @@ Settings = NoConfig
 
 
 def run(inputs: Mapping[str, Path], config: TrainingJob[NoConfig], out: Path, context: StageContext) -> Report:
-    """Write the weights as the next stage goes on from them. Raises WeightsError if tokenizer and weights do not fit."""
+    """Write the weights as the next stage goes on from them. Raises WeightsError if the tokenizer is not theirs."""
     from forge_dagster.model.folder import write_model
     from forge_dagster.model.start import starting_model
     from forge_dagster.training.cost import write_cost
