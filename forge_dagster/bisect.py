@@ -74,8 +74,11 @@ class Search:
         wanted = tokens or max(int(first.get("tokens", 0)) // 4, int(first.get("batch_tokens", 0)))
         self.recipe = shortened(recipes[1], wanted, self.metric)
         self.tokens, self.whole_tokens = int(self.recipe.stages[0].settings["tokens"]), int(first["tokens"])
-        names = ("domain_benchmark", "corpus", "instructions", "policy_items")
-        measures = {name: self._input(card, name) for name in names}
+        measures = {
+            name: self._input(card, name)
+            for name, ref in card.identity.inputs.items()
+            if ref.key is not None and not name.startswith("checkpoint/")
+        }
         self._inputs = {name: measures[name] for name in ("corpus", "instructions")}
         # One tokenizer for all: the old one, which knows no word of the changes.
         self._inputs["tokenizer"] = self._input(old, "tokenizer")

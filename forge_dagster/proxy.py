@@ -117,7 +117,7 @@ class Proxies:
             out.mkdir()
             needs = {name: inputs[name] for name in ("tokenizer", *module.NEEDS)}
             previous = {"previous": inputs["previous"]} if "previous" in inputs else {}
-            context = _Told(progress, local_context(work / "of" / entry.called))
+            context = _Told(progress, local_context(work / "of" / entry.called), self._folder / "cache")
             module.STAGE.run({**needs, **previous}, training_job(recipe, entry), out, context)
             inputs["previous"] = out
         return inputs["previous"]
@@ -126,8 +126,9 @@ class Proxies:
 class _Told(LocalContext):
     """A context whose progress goes to whoever waits."""
 
-    def __init__(self, tell: Progress, plain: LocalContext) -> None:
-        super().__init__(work=plain.work, beside=plain.beside, cache=plain.cache)
+    def __init__(self, tell: Progress, plain: LocalContext, cache: Path) -> None:
+        cache.mkdir(exist_ok=True)
+        super().__init__(work=plain.work, beside=plain.beside, cache=cache)
         self._tell = tell
 
     def progress(self, done: int, total: int, text: str = "") -> None:

@@ -62,17 +62,12 @@ def cut(text: str, most_words: int) -> Iterator[str]:
 
 
 def _pieces(sentence: str, most_words: int) -> Iterator[tuple[str, int]]:
-    """A sentence with its count of words; one that is too long in parts, between its spaces."""
-    size = len(WORD.findall(sentence))
-    if 0 < size <= most_words:
-        yield sentence.strip(), size
-    elif size:
-        spaced = sentence.split()
-        middle = len(spaced) // 2
-        if not middle:
-            return  # a word without spaces that is longer than a passage: nothing to read
-        yield from _pieces(" ".join(spaced[:middle]), most_words)
-        yield from _pieces(" ".join(spaced[middle:]), most_words)
+    """A sentence with its count of words; one that is too long in parts that begin with a word."""
+    starts = [found.start() for found in WORD.finditer(sentence)]
+    for first in range(0, len(starts), most_words):
+        size = min(most_words, len(starts) - first)
+        end = starts[first + size] if first + size < len(starts) else len(sentence)
+        yield sentence[starts[first] if first else 0 : end].strip(), size
 
 
 def with_passages(query: str, ranked: Sequence[str], encoder: Tokenizer, room: int) -> str:
