@@ -6,7 +6,7 @@ from assets.models import MOST_ANSWERS, SCORECARD_BATCH, VALIDATION_BYTES
 from forge_dagster.chain import chain, checkpoint_key
 from forge_dagster.comparison import Comparison
 from forge_dagster.declared import Declared
-from forge_dagster.evaluation.comparison import ComparisonConfig, trained
+from forge_dagster.evaluation.arms import ComparisonConfig, trained
 
 
 def comparison_key(name: str) -> str:
@@ -39,7 +39,7 @@ def _hop(comparison: Comparison, declared: Declared) -> Hop:
     }
     return Hop(
         asset=comparison_key(comparison.name),
-        module="forge_dagster.evaluation.comparison",
+        module="forge_dagster.evaluation.arms",
         description="Ways to bring the documents' knowledge into answers, asked the same items under one budget.",
         group="comparisons",
         inputs={name: name for name in ("corpus", "domain_benchmark", "instructions")} | checkpoints,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from forge_dagster.declared import Declared
 from forge_dagster.provenance.build import External, Order, stage_of
+from forge_dagster.provenance.incumbent import Serving
 from forge_dagster.stage import FrozenModel, NoConfig
 from resources.compute import numerics
 
@@ -31,6 +32,8 @@ class Hop:
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Input name, as the stage knows it -> artifact key."""
     external: Callable[[Declared], Mapping[str, External]] = nothing_external
+    serving: Serving | None = None
+    """Set where the model that serves is an input."""
     config: Callable[[Declared], FrozenModel] = no_config
     kinds: frozenset[str] = frozenset({"python"})
 
@@ -49,5 +52,6 @@ class Hop:
             external=self.external(declared),
             config=self.config(declared),
             numerics=numerics(parallel=stage.parallel) if stage.computes_floats else None,
+            serving=self.serving,
             force=force,
         )

@@ -6,6 +6,7 @@ from assets.weights import weights_key
 from forge_dagster.chain import Link, chain, checkpoint_key, scored
 from forge_dagster.declared import Declared, training_job
 from forge_dagster.evaluation.scorecard import ScorecardConfig
+from forge_dagster.provenance.incumbent import Serving
 from forge_dagster.recipe import Recipe
 from forge_dagster.release import ReleaseConfig
 from forge_dagster.stage import FrozenModel
@@ -54,40 +55,43 @@ def _checkpoint(recipe: Recipe, link: Link) -> Hop:
 
 
 def _scorecard(recipe: Recipe, checkpoints: dict[str, str]) -> Hop:
-    def config(declared: Declared) -> FrozenModel:
-        frozen = declared.recipes[recipe.name]
-        return ScorecardConfig(
-            seed=frozen.seed,
-            model=frozen.model,
-            gates=frozen.gates,
-            checkpoints=tuple(checkpoints),
-            policy=declared.policies[POLICY],
-            batch_size=SCORECARD_BATCH,
-            most_answers=MOST_ANSWERS,
-            validation_bytes=VALIDATION_BYTES,
-            noise=frozen.noise,
-        )
-
-    names = [
-        "domain_benchmark",
-        "corpus",
-        "tokenizer",
-        "instructions",
-        "policy_items",
-        *(["weights"] if recipe.weights else []),
-    ]
     return Hop(
         asset=f"{recipe.name}/scorecard",
         module="forge_dagster.evaluation.scorecard",
         description="Scores of the untrained model and of each checkpoint, by lm-eval, and the verdict of each gate.",
         group=recipe.name.replace("-", "_"),
-        inputs={
-            **{name: _needed(recipe, name) for name in names},
-            **{f"checkpoint/{stage}": key for stage, key in checkpoints.items()},
-        },
-        config=config,
+        inputs={**_asked(recipe), **{f"checkpoint/{stage}": key for stage, key in checkpoints.items()}},
+        config=lambda declared: _scoring(declared, recipe.name),
+        serving=_serving(recipe),
         kinds=frozenset({"torch", "huggingface"}),
     )
+
+
+def _asked(recipe: Recipe) -> dict[str, str]:
+    """What tasks are made of: the scorecard asks them, the release looks whether it asked them all."""
+    names = ["domain_benchmark", "corpus", "tokenizer", "instructions", "policy_items"]
+    return {name: _needed(recipe, name) for name in [*names, *(["weights"] if recipe.weights else [])]}
+
+
+def _scoring(declared: Declared, name: str) -> ScorecardConfig:
+    recipe = declared.recipes[name]
+    return ScorecardConfig(
+        seed=recipe.seed,
+        model=recipe.model,
+        gates=recipe.gates,
+        noise=recipe.noise,
+        checkpoints=scored(recipe),
+        beginning=recipe.beginning,
+        policy=declared.policies[POLICY],
+        batch_size=SCORECARD_BATCH,
+        most_answers=MOST_ANSWERS,
+        validation_bytes=VALIDATION_BYTES,
+    )
+
+
+def _serving(recipe: Recipe) -> Serving:
+    last = checkpoint_key(recipe.name, scored(recipe)[-1])
+    return Serving(release=f"{recipe.name}/release", candidate=last)
 
 
 def _release(recipe: Recipe, last: str) -> Hop:
@@ -96,13 +100,12 @@ def _release(recipe: Recipe, last: str) -> Hop:
         module="forge_dagster.release",
         description="The last checkpoint with its scorecard, manifest and model card; refused unless all gates pass.",
         group=recipe.name.replace("-", "_"),
-        inputs={
-            "checkpoint": last,
-            "scorecard": f"{recipe.name}/scorecard",
-            "tokenizer": _needed(recipe, "tokenizer"),
-            "corpus": "corpus",
-            **({"weights": _needed(recipe, "weights")} if recipe.weights else {}),
-        },
-        config=lambda declared: ReleaseConfig(recipe=declared.recipes[recipe.name]),
+        inputs={"checkpoint": last, "scorecard": f"{recipe.name}/scorecard", **_asked(recipe)},
+        config=lambda declared: ReleaseConfig(
+            recipe=declared.recipes[recipe.name],
+            scoring=_scoring(declared, recipe.name),
+            overrides=declared.overrides.get(recipe.name, ()),
+        ),
+        serving=_serving(recipe),
         kinds=frozenset({"huggingface"}),
     )

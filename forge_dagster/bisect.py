@@ -8,7 +8,7 @@ from typing import Literal
 from forge_dagster.errors import UserError
 from forge_dagster.evaluation.measure import Measuring
 from forge_dagster.evaluation.score import Metric, Result
-from forge_dagster.evaluation.statistics import Paired, noise_floor, paired
+from forge_dagster.evaluation.statistics import ALPHA, Paired, noise_floor, paired
 from forge_dagster.home import Home
 from forge_dagster.provenance.record import Record
 from forge_dagster.provenance.store import ArtifactStore
@@ -24,13 +24,12 @@ SAME = ("seed", "tokenizer", "model", "weights", "stages")
 
 
 class Tried(FrozenModel):
-    """One proxy: how many changes of which sources were made, and how much worse that made it."""
+    """One proxy: how many changes of which sources were made, how much worse that made it, and how likely by chance."""
 
     sources: tuple[str, ...]
     changes: int
     drop: float
-    low: float
-    high: float
+    p_value: float
     visible: bool
 
 
@@ -106,11 +105,8 @@ class Search:
             sources = tuple(sorted({change.source for change in changes}))
             found = results(changes, seed, f"{len(changes)} changes of {', '.join(sources)}")
             pair = _paired(found, baselines[0], how)
-            seen = Seen(drop=-pair.difference, visible=-pair.difference > floor and pair.high < 0)
-            tried.append(
-                Tried(sources=sources, changes=len(changes), drop=seen.drop, low=-pair.high, high=-pair.low,
-                      visible=seen.visible)
-            )  # fmt: skip
+            seen = Seen(drop=-pair.difference, visible=-pair.difference > floor and pair.p_loss < ALPHA)
+            tried.append(Tried(sources=sources, changes=len(changes), p_value=pair.p_loss, **seen.model_dump()))
             return seen
 
         whole = drop_of(self.corpora.changes)

@@ -13,6 +13,7 @@ from forge_dagster.comparison import Comparison, load_comparisons
 from forge_dagster.corpus import kinds, names
 from forge_dagster.errors import RecipeError
 from forge_dagster.home import folder_of
+from forge_dagster.override import Override, load_overrides
 from forge_dagster.pair_source import PlacedPairs, load_pair_sources
 from forge_dagster.policy import Policy, load_policies
 from forge_dagster.policy_kinds import policy_settings
@@ -29,6 +30,7 @@ class Declared(FrozenModel):
     recipes: Mapping[str, Recipe]
     policies: Mapping[str, Policy]
     pairs: Mapping[str, PlacedPairs]
+    overrides: Mapping[str, tuple[Override, ...]] = {}
     comparisons: Mapping[str, Comparison] = {}
 
     def weights(self) -> dict[str, WeightsSpec]:
@@ -98,10 +100,18 @@ def load_declared() -> Declared:
     for policy in policies.values():
         policy_settings(policy)
     pairs = load_pair_sources(folder_of("sources") / "pairs")
+    overrides = load_overrides(folder_of("recipes") / "overrides")
     comparisons = load_comparisons(folder_of("comparisons"))
     for comparison in comparisons.values():
         _compares_what_is_there(comparison, recipes)
-    declared = Declared(sources=sources, recipes=recipes, policies=policies, pairs=pairs, comparisons=comparisons)
+    declared = Declared(
+        sources=sources,
+        recipes=recipes,
+        policies=policies,
+        pairs=pairs,
+        overrides=overrides,
+        comparisons=comparisons,
+    )
     declared.weights()
     return declared
 

@@ -7,6 +7,7 @@ import yaml
 
 from forge_dagster.evaluation.score import Score
 from forge_dagster.gates import Verdict
+from forge_dagster.override import Override
 from forge_dagster.recipe import Recipe
 
 
@@ -15,6 +16,7 @@ def model_card(
     scores: Mapping[str, Mapping[str, Score]],
     verdicts: Sequence[Verdict],
     data: Mapping[str, Any],
+    overrides: Sequence[Override],
 ) -> str:
     """Markdown with YAML metadata: what the model is, what it was made from, what it scored, where it ends."""
     last = list(scores.values())[-1]
@@ -68,7 +70,11 @@ def model_card(
             "",
             *table,
             "",
-            "Gates: " + "; ".join(verdict.reason for verdict in verdicts) + ".",
+            "Gates:",
+            "",
+            *(f"- {verdict.outcome}: {verdict.reason}" for verdict in verdicts),
+            "",
+            *_overridden(overrides),
             "",
             "## Use",
             "",
@@ -85,6 +91,16 @@ def model_card(
             "",
         ]
     )
+
+
+def _overridden(overrides: Sequence[Override]) -> list[str]:
+    """Who answers for a failed gate, and why."""
+    if not overrides:
+        return []
+    lines = [
+        f"- {each.metric}: {each.reason} ({each.by}, approved by {each.approved_by}, {each.made})" for each in overrides
+    ]
+    return ["Released although these gates failed:", "", *lines, ""]
 
 
 def _beginning(recipe: Recipe) -> str:

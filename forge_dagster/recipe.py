@@ -86,6 +86,10 @@ class ModelSpec(FrozenModel):
         return self
 
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Margin = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class StageEntry(FrozenModel):
     """One training stage: a file name in forge_dagster/stages, and that stage's own settings."""
 
@@ -100,18 +104,35 @@ class StageEntry(FrozenModel):
 
 
 class Gate(FrozenModel):
-    """A rule the last checkpoint must meet before a release exists."""
+    """A rule the last checkpoint must meet before a release exists; a gate may set several bounds.
+
+    What compares two models compares them on the same items, and is sure of it with an error of 5 %.
+    """
 
     metric: str = Field(description="metric of the scorecard, as `task.metric`")
-    minimum: float | None = None
-    maximum: float | None = None
-    below_untrained_by: float | None = Field(default=None, description="required distance under the untrained model")
+    minimum: Finite | None = None
+    maximum: Finite | None = None
+    below_untrained_by: Finite | None = Field(default=None, description="required distance under the untrained model")
+    no_regression: Margin | None = Field(
+        default=None, description="the most by which it may be worse than the model that serves"
+    )
+    gain: Margin | None = Field(
+        default=None,
+        description="the least by which it must be better than the model that serves, and by more than the noise",
+    )
+    forgetting: Margin | None = Field(
+        default=None,
+        description="the most by which it may be worse than what it began as: open weights as they came, else the base",
+    )
 
     @model_validator(mode="after")
     def asks_something(self) -> Self:
-        if self.minimum is None and self.maximum is None and self.below_untrained_by is None:
-            raise ValueError("a gate sets minimum, maximum or below_untrained_by")
+        if not self.model_fields_set - {"metric"} or all(getattr(self, bound) is None for bound in BOUNDS):
+            raise ValueError(f"a gate sets one of {', '.join(BOUNDS)}")
         return self
+
+
+BOUNDS = tuple(name for name in Gate.model_fields if name != "metric")
 
 
 class Recipe(FrozenModel):
@@ -125,7 +146,7 @@ class Recipe(FrozenModel):
     weights: WeightsSpec | None = Field(default=None, description="open weights to go on from, in place of model")
     stages: tuple[StageEntry, ...] = Field(min_length=1)
     gates: tuple[Gate, ...] = Field(min_length=1)
-    noise: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+    noise: dict[str, Margin] = Field(
         default={}, description="standard deviation of metrics over seeds, from `python -m benchmarks seed_noise`"
     )
 
@@ -138,6 +159,25 @@ class Recipe(FrozenModel):
         spec = self.tokenizer
         extended = f"-plus-{spec.domain_tokens}" if spec.domain_tokens else ""
         return "-".join([self.weights.name + extended, *(sorted(spec.domain_sources) if extended else [])])
+
+    @model_validator(mode="after")
+    def gates_can_be_judged(self) -> Self:
+        for gate in self.gates:
+            if gate.gain is not None and gate.metric not in self.noise:
+                raise ValueError(
+                    f"gate {gate.metric} asks for a gain, and noise.{gate.metric} is not set: a gain counts beyond "
+                    f"what another seed brings; measure it with `python -m benchmarks seed_noise {self.name}`"
+                )
+            if gate.forgetting is not None and self.weights is None and len(self.stages) < 2:
+                raise ValueError(
+                    f"gate {gate.metric} limits forgetting, and nothing comes after {self.stages[0].called}"
+                )
+        return self
+
+    @property
+    def beginning(self) -> str:
+        """The checkpoint that forgetting is measured against."""
+        return UNTRAINED if self.weights else self.stages[0].called
 
     @model_validator(mode="after")
     def begins_somewhere(self) -> Self:

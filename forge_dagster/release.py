@@ -4,20 +4,21 @@ import json
 import shutil
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
-from forge_dagster.chain import scored
 from forge_dagster.errors import VerdictError
-from forge_dagster.evaluation.score import Score, plain, scored_digests
-from forge_dagster.gates import Verdict, judge, passed
+from forge_dagster.evaluation import card, evidence
+from forge_dagster.evaluation.audit import audited
+from forge_dagster.evaluation.scorecard import ScorecardConfig
+from forge_dagster.gates import Verdict
 from forge_dagster.model_card import model_card
+from forge_dagster.override import Override
 from forge_dagster.provenance.files import content_digest, list_files, sha256_file
-from forge_dagster.recipe import UNTRAINED, Recipe
+from forge_dagster.recipe import Recipe
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 from forge_dagster.tokens.encoding import TOKENIZER_FILES
 
@@ -26,71 +27,69 @@ NAMES = ("every_weight_is_in_the_manifest", "every_gate_passes")
 
 
 class ReleaseConfig(FrozenModel):
-    """The recipe that is released, its gates included."""
+    """The recipe that is released, how it is scored and judged, and the gates that people overrode."""
 
     recipe: Recipe
-
-
-def read_scores(path: Path) -> dict[str, dict[str, Score]]:
-    """Scores of a scorecard. Raises VerdictError if it is missing, empty or not one."""
-    try:
-        body = json.loads(path.read_bytes())
-        scores = {
-            name: {metric: Score.model_validate(score) for metric, score in by.items()}
-            for name, by in body["checkpoints"].items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
-        raise VerdictError(f"{path} is no scorecard: {error}", rule="no release without a scorecard") from error
-    if len(scores) < 2:
-        raise VerdictError(f"{path} scores {sorted(scores)}", rule="the untrained model and a checkpoint are scored")
-    return scores
+    scoring: ScorecardConfig
+    overrides: tuple[Override, ...]
 
 
 def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: StageContext) -> Report:
-    """Judge the gates anew from the scores, then copy weights and write manifest and model card.
+    """Judge the gates anew from the results of items, then copy weights and write manifest and model card.
 
-    Raises VerdictError naming each failed gate, or if the scores are not of these weights, or the checkpoint is not
-    one file of safetensors with its tokenizer. Whether the scorecard says `passed` counts for nothing.
+    Raises VerdictError naming each failed gate that nobody overrode, or if the scorecard is not what the evidence
+    gives or not of these weights, or the checkpoint is not one file of safetensors with its tokenizer. Whether the
+    scorecard says `passed` counts for nothing.
     """
-    scores = read_scores(inputs["scorecard"] / "scorecard.json")
-    expected = [UNTRAINED, *scored(config.recipe)]
-    if list(scores) != expected:
-        raise VerdictError(f"the scorecard scores {list(scores)}", rule=f"every checkpoint in order: {expected}")
-    verdicts = judge(config.recipe.gates, plain(scores))
-    failed = [verdict for verdict in verdicts if not verdict.passed]
-    if not passed(verdicts):
+    judged = audited(inputs, config.scoring, context.work)
+    scores, verdicts = judged.checkpoints, judged.gates
+    weights = judged.scored[config.scoring.checkpoints[-1]]["model.safetensors"]
+    waived = [override for override in config.overrides if override.checkpoint == weights]
+    failed, waived = _held_back(verdicts, waived)
+    if failed or not (waived or any(verdict.outcome == "passed" for verdict in verdicts)):
         raise VerdictError(
-            f"{config.recipe.name} is not released: " + "; ".join(verdict.reason for verdict in failed),
+            f"{config.recipe.name} is not released: "
+            + ("; ".join(verdict.reason for verdict in failed) or "no gate has passed"),
             rule="every gate of the recipe passes",
-            mend="train longer or on more documents, or change `gates` in the recipe",
+            mend="train longer or on more documents, change `gates` in the recipe, or let two people answer for it: "
+            "forge override",
             findings=[finding.model_dump(mode="json") for finding in _findings(True, failed)],
         )
     _is_licensed(inputs["corpus"], config.recipe)
     _is_whole(inputs["checkpoint"], inputs["tokenizer"])
-    _is_what_was_scored(inputs["checkpoint"], inputs["scorecard"] / "scorecard.json", expected[-1])
     context.progress(1, 3, "copying weights")
     (out / "model").mkdir()
     for name in WEIGHTS:
         shutil.copyfile(inputs["checkpoint"] / name, out / "model" / name)
-    shutil.copyfile(inputs["scorecard"] / "scorecard.json", out / "scorecard.json")
+    for name in (card.FILE, evidence.FILE):
+        shutil.copyfile(inputs["scorecard"] / name, out / name)
     context.progress(2, 3, "manifest and model card")
     data = _data_summary(inputs["corpus"])
-    (out / "README.md").write_text(model_card(config.recipe, scores, verdicts, data), encoding="utf-8")
+    (out / "README.md").write_text(model_card(config.recipe, scores, verdicts, data, waived), encoding="utf-8")
     files = {path.relative_to(out).as_posix(): sha256_file(path) for path in sorted(out.rglob("*")) if path.is_file()}
     manifest = {
-        "version": 1,
+        "version": 2,
         "recipe": config.recipe.model_dump(mode="json"),
         "gates": [verdict.model_dump() for verdict in verdicts],
+        "overrides": [override.model_dump(mode="json") for override in waived],
         "data": data,
         "made_from": {name: content_digest(list_files(folder)) for name, folder in sorted(inputs.items())},
         "files": files,
     }
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
-    last = next(reversed(scores.values()))
+    last = scores[config.scoring.checkpoints[-1]]
     return Report(
         counts={"files": len(files) + 1, "gates": len(verdicts), "documents": data["documents"]},
         metrics={verdict.metric: last[verdict.metric].value for verdict in verdicts},
     )
+
+
+def _held_back(verdicts: Sequence[Verdict], overrides: Sequence[Override]) -> tuple[list[Verdict], list[Override]]:
+    """Failed verdicts that no override of these weights answers for, and the overrides that answer for one."""
+    failed = [verdict for verdict in verdicts if verdict.outcome == "failed"]
+    answered = {override.metric for override in overrides}
+    used = [override for override in overrides if override.metric in {verdict.metric for verdict in failed}]
+    return [verdict for verdict in failed if verdict.metric not in answered], used
 
 
 def _is_licensed(corpus: Path, recipe: Recipe) -> None:
@@ -132,18 +131,6 @@ def _is_whole(checkpoint: Path, tokenizer: Path) -> None:
         raise VerdictError(f"{weights.name} of the checkpoint is no safetensors file", rule=rule, mend="make it again")
 
 
-def _is_what_was_scored(checkpoint: Path, scorecard: Path, stage: str) -> None:
-    scored = json.loads(scorecard.read_bytes()).get("scored", {}).get(stage)
-    found = scored_digests(checkpoint)
-    if scored != found:
-        differ = sorted(name for name in found if (scored or {}).get(name) != found[name])
-        raise VerdictError(
-            f"the scorecard is of another {stage} checkpoint: {', '.join(differ)} differ",
-            rule="the scores of a release are scores of its own weights",
-            mend="make the scorecard again, then the release",
-        )
-
-
 def _data_summary(corpus: Path) -> dict[str, Any]:
     table = pq.read_table(corpus / "train.parquet", columns=["source", "licence", "sensitivity"])
     counted = {name: dict(sorted(Counter(table[name].to_pylist()).items())) for name in table.column_names}
@@ -158,12 +145,13 @@ def _findings(whole: bool, failed: list[Verdict]) -> list[Finding]:
 
 
 def check(content: Path) -> list[Finding]:
-    """The manifest names every file by its digest, and its gates passed."""
+    """The manifest names every file by its digest, and its gates passed or two people answer for them."""
     manifest = json.loads((content / "manifest.json").read_bytes())
     found = {p.relative_to(content).as_posix(): sha256_file(p) for p in sorted(content.rglob("*")) if p.is_file()}
     found.pop("manifest.json")
     verdicts = [Verdict.model_validate(gate) for gate in manifest["gates"]]
-    return _findings(found == manifest["files"], [verdict for verdict in verdicts if not verdict.passed])
+    failed, _ = _held_back(verdicts, [Override.model_validate(each) for each in manifest["overrides"]])
+    return _findings(found == manifest["files"], failed)
 
 
 STAGE = Stage(run=run, check=check, check_names=NAMES)

@@ -28,19 +28,27 @@ def _scores(folder: Path) -> dict[str, dg.TableMetadataValue]:
     path = folder / "content" / "scorecard.json"
     if not path.exists():
         return {}
-    checkpoints: dict[str, dict[str, Any]] = json.loads(path.read_bytes())["checkpoints"]
-    metrics = sorted({metric for scores in checkpoints.values() for metric in scores})
+    body = json.loads(path.read_bytes())
+    checkpoints: dict[str, dict[str, Any]] = body["checkpoints"]
+    last = list(checkpoints.values())[-1]
     rows = [
         dg.TableRecord(
             {
                 "metric": metric,
                 **{c: round(scores[metric]["value"], 4) for c, scores in checkpoints.items() if metric in scores},
+                **({} if score["stderr"] is None else {"standard error": round(score["stderr"], 4)}),
+                "items": score["n"],
             }
         )
-        for metric in metrics
+        for metric, score in sorted(last.items())
     ]
-    columns = [dg.TableColumn("metric"), *(dg.TableColumn(name, "float") for name in checkpoints)]
-    return {"scores": dg.MetadataValue.table(rows, dg.TableSchema(columns))}
+    figures = [*(dg.TableColumn(name, "float") for name in checkpoints), dg.TableColumn("standard error", "float")]
+    columns = [dg.TableColumn("metric"), *figures, dg.TableColumn("items", "int")]
+    gates = [dg.TableRecord({"outcome": gate.get("outcome", ""), "gate": gate["reason"]}) for gate in body["gates"]]
+    return {
+        "scores": dg.MetadataValue.table(rows, dg.TableSchema(columns)),
+        "gates": dg.MetadataValue.table(gates, dg.TableSchema([dg.TableColumn("outcome"), dg.TableColumn("gate")])),
+    }
 
 
 def metadata_of(record: Record, folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from release_case import Candidate
 
 from forge_dagster.environment import close
 from forge_dagster.home import Home
@@ -92,3 +93,9 @@ def make(home: Home) -> Callable[..., Built]:
         return build(run, order, actor="user:test", say=lambda _: None)
 
     return build_one
+
+
+@pytest.fixture
+def candidate(tmp_path: Path) -> Candidate:
+    """A checkpoint of two stages with all that a release of it reads; its gates pass."""
+    return Candidate(tmp_path / "inputs")

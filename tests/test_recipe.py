@@ -63,7 +63,7 @@ def test_a_shape_that_cannot_be_is_refused(tmp_path: Path, recipe, change: dict[
 
 def test_a_gate_asks_something(tmp_path: Path, recipe):
     recipe["gates"] = [{"metric": "facts_seen.acc"}]
-    assert "a gate sets minimum" in broken(tmp_path, recipe)
+    assert "a gate sets one of minimum" in broken(tmp_path, recipe)
 
 
 def test_stages_begin_with_base_and_have_names(tmp_path: Path, recipe):
@@ -178,3 +178,19 @@ def test_a_policy_that_contradicts_itself_is_refused(tmp_path: Path, change: dic
     path.write_text(yaml.safe_dump(policy))
     with pytest.raises(RecipeError, match=expected):
         policy_settings(load_policy(path))
+
+
+def test_a_gain_needs_the_noise_it_must_exceed(tmp_path: Path, recipe):
+    recipe["gates"] = [{"metric": "facts_seen.acc", "gain": 0.02}]
+    assert "noise.facts_seen.acc is not set" in broken(tmp_path, recipe)
+
+
+def test_only_what_follows_a_beginning_can_forget_it(tmp_path: Path, recipe):
+    recipe["stages"] = recipe["stages"][:1]
+    recipe["gates"] = [{"metric": "validation.bits_per_byte", "forgetting": 0.02}]
+    assert "nothing comes after base" in broken(tmp_path, recipe)
+
+
+def test_the_name_of_the_model_that_serves_is_taken(tmp_path: Path, recipe):
+    recipe["stages"][1]["name"] = "incumbent"
+    assert "incumbent the one that serves" in broken(tmp_path, recipe)

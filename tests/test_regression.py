@@ -45,14 +45,14 @@ SOURCES = [changes_of(name) for name in "abcdefg"]
 @given(st.integers(0, 6), st.integers(0, PER_SOURCE // SMALLEST - 1))
 def test_the_documents_of_one_source_are_named(source: int, part: int):
     guilty = SOURCES[source][part * SMALLEST : (part + 1) * SMALLEST]
-    found = search(Measured({change: 0.05 for change in guilty}), SOURCES)
+    found = search(Measured(dict.fromkeys(guilty, 0.05)), SOURCES)
     assert [culprit.sources for culprit in found] == [("abcdefg"[source],)]
     assert found[0].paths == tuple(change.path for change in guilty)
     assert found[0].drop == pytest.approx(0.4)
 
 
 def test_two_sources_are_both_named_the_worse_first():
-    causes = {change: 0.02 for change in SOURCES[1]} | {change: 0.05 for change in SOURCES[5]}
+    causes = dict.fromkeys(SOURCES[1], 0.02) | dict.fromkeys(SOURCES[5], 0.05)
     found = search(Measured(causes), SOURCES)
     assert {culprit.sources for culprit in found} == {("b",), ("f",)}
     assert found[0].sources == ("f",)
@@ -66,7 +66,7 @@ def test_a_drop_that_no_source_makes_by_itself_is_named_of_all():
 
 @pytest.mark.parametrize("most", [1, 2, 3, 5, 8])
 def test_a_spent_budget_names_the_part_that_was_not_looked_into(most: int):
-    measured = Measured({change: 0.05 for change in SOURCES[3]}, most)
+    measured = Measured(dict.fromkeys(SOURCES[3], 0.05), most)
     found = search(measured, SOURCES)
     assert measured.asked <= most
     assert all("d" in culprit.sources for culprit in found)

@@ -102,10 +102,10 @@ def _show_budget(budget: dict[str, Any]) -> None:
 
 
 def _show(verdict: Verdict) -> None:
-    table = Table("changes", "of", "worse by", "90 % interval", "", box=None, pad_edge=False)
+    table = Table("changes", "of", "worse by", "by chance", "", box=None, pad_edge=False)
     for each in verdict.tried:
         table.add_row(
-            f"{each.changes:,}", ", ".join(each.sources), f"{each.drop:.3f}", f"{each.low:.3f} to {each.high:.3f}",
+            f"{each.changes:,}", ", ".join(each.sources), f"{each.drop:.3f}", f"{each.p_value:.4f}",
             "visible" if each.visible else "not to be told from noise",
         )  # fmt: skip
     out.print(table)

@@ -10,7 +10,7 @@ from assets.comparisons import comparison_key
 from assets.graph import all_hops
 from forge_dagster import approaches
 from forge_dagster.chain import checkpoint_key
-from forge_dagster.cli.comparison_table import show, show_plan
+from forge_dagster.cli.arms_table import show, show_plan
 from forge_dagster.cli.console import Json, err, out, print_json
 from forge_dagster.cli.general_base import general_base
 from forge_dagster.cli.plan import select, with_ancestors
@@ -18,7 +18,7 @@ from forge_dagster.cli.run import bring_up_to_date, leave_unless_complete
 from forge_dagster.cli.sources import use_folder
 from forge_dagster.declared import load_declared
 from forge_dagster.errors import UserError
-from forge_dagster.evaluation import comparison as compared
+from forge_dagster.evaluation import arms
 from forge_dagster.home import home
 from forge_dagster.provenance.store import ArtifactStore
 from forge_dagster.recipe import Recipe, WeightsSpec
@@ -71,12 +71,12 @@ def command(
     key = comparison_key(made.name)
     digest = _make([key], quiet=json)[key]
     version = ArtifactStore(home().artifacts).version(key, digest)
-    body = compared.read(version / "content")
+    body = arms.read(version / "content")
     if json:
         print_json({**body.model_dump(mode="json"), "artifact": f"{key}@{digest}", "budget": budget})
         return
     show(body)
-    out.print(f"Plot: {version / 'beside' / compared.PLOT}; items: {version / 'content'}", markup=False, soft_wrap=True)
+    out.print(f"Plot: {version / 'beside' / arms.PLOT}; items: {version / 'content'}", markup=False, soft_wrap=True)
 
 
 def _named(weights: Path) -> WeightsSpec:

@@ -15,9 +15,11 @@ from forge_dagster.cli import (
     compare_approaches,
     corpus,
     inspect,
+    override,
     run,
     sample,
     schema,
+    scorecard,
     show,
     status,
     ui,
@@ -36,7 +38,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = (run, assess, status, show, inspect, verify, compare_approaches, bisect, sample, schema, chat, ui)
+COMMANDS = (
+    run, assess, status, show, scorecard, override, compare_approaches, bisect, inspect, verify, sample, schema, chat,
+    ui,
+)  # fmt: skip
 for module in COMMANDS:
     app.command(name=module.__name__.rsplit(".", 1)[-1].replace("_", "-"))(module.command)
 app.add_typer(corpus.app, name="corpus")

@@ -9,6 +9,8 @@ from forge_dagster.declared import Declared
 from forge_dagster.errors import IntegrityError, UserError
 from forge_dagster.home import Home
 from forge_dagster.provenance.build import identity_of, stage_of
+from forge_dagster.provenance.incumbent import incumbent
+from forge_dagster.provenance.record import Identity
 from forge_dagster.provenance.store import ArtifactStore
 
 State = Literal["current", "reusable", "stale", "missing"]
@@ -49,12 +51,13 @@ def _plan_one(store: ArtifactStore, declared: Declared, hop: Hop, planned: dict[
         state: State = "stale" if current else "missing"
         return Planned(hop=hop, state=state, digest=current, why=f"waits for {', '.join(waits)}")
     digests = {key: str(planned[key].digest) for key in hop.inputs.values()}
-    fingerprint = identity_of(hop.order(declared), digests).fingerprint()
+    identity = _identity(store, hop, declared, digests)
+    fingerprint = identity.fingerprint()
     standing = store.by_fingerprint(hop.key, fingerprint)
     if not standing:
         if current is None:
             return Planned(hop=hop, state="missing", digest=None, why="never made")
-        return Planned(hop=hop, state="stale", digest=current, why=_difference(store, hop, declared, digests, current))
+        return Planned(hop=hop, state="stale", digest=current, why=_difference(store, hop, identity, current))
     digest = standing[-1]
     if verify:
         try:
@@ -65,10 +68,15 @@ def _plan_one(store: ArtifactStore, declared: Declared, hop: Hop, planned: dict[
     return Planned(hop=hop, state="current" if same else "reusable", digest=digest, why="" if same else "stands")
 
 
-def _difference(store: ArtifactStore, hop: Hop, declared: Declared, digests: dict[str, str], current: str) -> str:
+def _identity(store: ArtifactStore, hop: Hop, declared: Declared, digests: dict[str, str]) -> Identity:
+    order = hop.order(declared)
+    current = store.current(order.serving.release) if order.serving else None
+    return identity_of(order, digests, incumbent(store, order.serving, current, digests))
+
+
+def _difference(store: ArtifactStore, hop: Hop, new: Identity, current: str) -> str:
     """Which part of the identity differs from the current version's."""
     old = store.record(hop.key, current).identity
-    new = identity_of(hop.order(declared), digests)
     changed = [name for name in ("config", "code_version", "numerics") if getattr(old, name) != getattr(new, name)]
     inputs = [name for name in {*old.inputs, *new.inputs} if old.inputs.get(name) != new.inputs.get(name)]
     return ", ".join([*(f"input {name} changed" for name in sorted(inputs)), *(f"{name} changed" for name in changed)])

@@ -12,6 +12,7 @@ from forge_dagster.cli.launcher import Launch
 from forge_dagster.home import Home
 from forge_dagster.provenance.store import ArtifactStore
 
+MARKS = {"passed": "pass", "failed": "FAIL", "not compared": "not compared"}
 HEADLINES = (
     "validation_bits_per_byte",
     "reward",
@@ -114,9 +115,13 @@ def show_scores(recipe: str, scorecard: dict[str, Any]) -> None:
     for metric in metrics:
         table.add_row(metric, *(_cell(scores.get(metric)) for scores in checkpoints.values()))
     out.print(table)
-    for gate in scorecard["gates"]:
-        mark = "pass" if gate["passed"] else "FAIL"
-        out.print(f"  gate {mark}: {gate['reason']}", markup=False)
+    show_gates(scorecard["gates"])
+
+
+def show_gates(gates: Sequence[Mapping[str, Any]]) -> None:
+    """Print the verdict of each gate."""
+    for gate in gates:
+        out.print(f"  gate {MARKS[gate['outcome']]}: {gate['reason']}", markup=False)
 
 
 def _cell(score: dict[str, Any] | None) -> str:

@@ -46,18 +46,16 @@ class Scorecard(FrozenModel):
     @property
     def metrics(self) -> dict[str, Metric]:
         """Every metric by `task.metric`."""
-        return {
-            f"{task}.{name}": metric for task, asked in self.tasks.items() for name, metric in asked.metrics.items()
-        }
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """Digest of each task's settings."""
-        return {task: asked.settings_digest for task, asked in self.tasks.items()}
+        return metrics_of(self.tasks)
 
     def to_json(self) -> str:
         """As it is stored; checkpoints stay in order."""
         return self.model_dump_json(indent=1) + "\n"
+
+
+def metrics_of(tasks: Mapping[str, Asked]) -> dict[str, Metric]:
+    """Every metric of these tasks by `task.metric`."""
+    return {f"{task}.{name}": how for task, asked in tasks.items() for name, how in asked.metrics.items()}
 
 
 def read_card(folder: Path) -> Scorecard:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from forge_dagster.errors import DataError
@@ -36,9 +37,16 @@ def choice_task(name: str, path: Path, version: int, batch_size: int) -> Task:
         name=name,
         items=digests,
         settings={**how(batch_size), "version": version},
-        metrics={"acc": Metric(better="higher")},
+        metrics={"acc": Metric(better="higher", chance=fmean(1 / len(item["choices"]) for item in items))},
         evaluate=ask,
     )
+
+
+def held_out_documents(folder: Path) -> set[str]:
+    """Ids of the documents that the benchmark's `generalisation` items were made of."""
+    tasks = json.loads((folder / "benchmark.json").read_bytes())["tasks"]
+    files = [folder / task["items"] for task in tasks if task["role"] == "generalisation"]
+    return {document for path in files for item in read_items(path) for document in item.get("document_ids", ())}
 
 
 def cluster_of(item: Mapping[str, Any]) -> str:

@@ -5,11 +5,9 @@ from pathlib import Path
 
 from forge_dagster.evaluation.score import Score
 
-CHANCE = {"facts_seen.acc": 0.25, "facts_unseen.acc": 0.25, "next_sentence.acc": 0.25}
 
-
-def plot_scores(scores: Mapping[str, Mapping[str, Score]], path: Path) -> None:
-    """Draw every metric between 0 and 1 as bars with one standard error."""
+def plot_scores(scores: Mapping[str, Mapping[str, Score]], chance: Mapping[str, float], path: Path) -> None:
+    """Draw every metric between 0 and 1 as bars with one standard error, and `chance` where guessing scores it."""
     from matplotlib.figure import Figure
 
     checkpoints = list(scores)
@@ -23,8 +21,8 @@ def plot_scores(scores: Mapping[str, Mapping[str, Score]], path: Path) -> None:
         errors = [(scores[checkpoint][name].stderr or 0.0) if name in scores[checkpoint] else 0.0 for name in metrics]
         axes.bar(places, values, width, yerr=errors, label=checkpoint, error_kw={"elinewidth": 0.7})
     for index, name in enumerate(metrics):
-        if name in CHANCE:
-            axes.hlines(CHANCE[name], index - 0.45, index + 0.45, colors="black", linestyles="dotted", linewidth=1)
+        if name in chance:
+            axes.hlines(chance[name], index - 0.45, index + 0.45, colors="black", linestyles="dotted", linewidth=1)
     axes.set_xticks(range(len(metrics)), [name.replace(".", "\n") for name in metrics], fontsize=8)
     axes.set_ylim(0, 1)
     axes.set_ylabel("score (dotted: chance)", fontsize=8)

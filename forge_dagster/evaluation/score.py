@@ -20,6 +20,7 @@ class Metric(FrozenModel):
 
     better: Better
     aggregate: Literal["mean", "maximum"] = "mean"
+    chance: float | None = Field(default=None, description="score of a model that guesses, where there is one")
 
 
 class Result(NamedTuple):

@@ -5,29 +5,29 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pydantic import Field
 
 from forge_dagster.errors import InterruptedRun, VerdictError
 from forge_dagster.evaluation import card, evidence
 from forge_dagster.evaluation.answers import answers
 from forge_dagster.evaluation.candidates import Candidate, candidates_of, load_subject, places
-from forge_dagster.evaluation.card import Asked, Scorecard, read_card
+from forge_dagster.evaluation.card import Asked, Scorecard, metrics_of, read_card
 from forge_dagster.evaluation.choices import domain_tasks
 from forge_dagster.evaluation.held_out import validation
 from forge_dagster.evaluation.measure import Measure, Measuring, Subject, Task
 from forge_dagster.evaluation.policy_tasks import policy_tasks
-from forge_dagster.evaluation.score import Result, plain, scored_digests
+from forge_dagster.evaluation.score import Result, scored_digests
+from forge_dagster.evaluation.scorecard_page import PAGE, page
 from forge_dagster.evaluation.standing import Standing
-from forge_dagster.gates import judge, passed
+from forge_dagster.gates import Case, judge, known, passed
 from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.provenance.code_version import code_version
 from forge_dagster.provenance.files import sha256_file
 from forge_dagster.recipe import Gate, ModelSpec
 from forge_dagster.stage import Finding, Report, Stage, StageContext
 from forge_dagster.training.precision import cpu_flags, effective_dtype, thread_limit, threads
-
-if TYPE_CHECKING:
-    pass
 
 MEASURES: tuple[Measure, ...] = (
     domain_tasks,
@@ -45,6 +45,7 @@ class ScorecardConfig(Measuring):
     gates: tuple[Gate, ...]
     noise: Mapping[str, float]
     checkpoints: tuple[str, ...]
+    beginning: str = Field(description="the checkpoint that forgetting is measured against")
 
 
 def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context: StageContext) -> Report:
@@ -53,6 +54,8 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
 
     data_in(context.work / "datasets")
     tasks = tasks_of(inputs, config, context.work)
+    asking = {task.name: asked(task) for task in tasks}
+    known(config.gates, metrics_of(asking))
     standing = Standing(context.cache, environment())
     candidates = candidates_of(inputs, config.checkpoints, config.model, config.seed)
     found: dict[str, dict[str, list[Result]]] = {}
@@ -66,21 +69,25 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
 
             found[name] = measured(name, candidate, tasks, standing, config.seed, progress)
     evidence.write_evidence(found, out / evidence.FILE)
+    results = evidence.read_evidence(out / evidence.FILE)
     body = assembled(
-        evidence.read_evidence(out / evidence.FILE),
-        {task.name: asked(task) for task in tasks},
+        results,
+        asking,
         config,
         scored={n: scored_digests(inputs[p]) for n, p in places(inputs, config.checkpoints).items()},
         digest=sha256_file(out / evidence.FILE),
+        machine=environment(),
     )
     (out / card.FILE).write_text(body.to_json(), encoding="utf-8")
-    plot_scores(body.checkpoints, context.beside / "scores.png")
+    chance = {name: metric.chance for name, metric in body.metrics.items() if metric.chance is not None}
+    plot_scores(body.checkpoints, chance, context.beside / "scores.png")
+    (context.beside / PAGE).write_text(page(body, results, context.beside / "scores.png"), encoding="utf-8")
     last = body.checkpoints[config.checkpoints[-1]]
     return Report(
         counts={
             "checkpoints": len(body.checkpoints),
             "gates": len(body.gates),
-            "passed_gates": sum(verdict.passed for verdict in body.gates),
+            "passed_gates": sum(verdict.outcome == "passed" for verdict in body.gates),
         },
         metrics={metric: score.value for metric, score in sorted(last.items())},
     )
@@ -115,24 +122,25 @@ def assembled(
     *,
     scored: Mapping[str, Mapping[str, str]],
     digest: str,
+    machine: Mapping[str, Any],
 ) -> Scorecard:
     """The scorecard that follows from evidence with this digest; the release makes it again and compares.
 
     Raises VerdictError if a score of a checkpoint has no items.
     """
-    metrics = {f"{name}.{metric}": how for name, task in tasks.items() for metric, how in task.metrics.items()}
+    metrics = metrics_of(tasks)
     settings = {name: task.settings_digest for name, task in tasks.items()}
     checkpoints = {
         name: evidence.scores_of(results, metrics, noise=config.noise, settings=settings)
         for name, results in found.items()
     }
-    verdicts = judge(config.gates, plain(checkpoints))
+    verdicts = judge(config.gates, Case(checkpoints, found, metrics, config.beginning))
     return Scorecard(
         checkpoints=checkpoints,
         scored=scored,
         tasks=tasks,
         evidence={evidence.FILE: digest},
-        environment=environment(),
+        environment=machine,
         gates=tuple(verdicts),
         passed=passed(verdicts),
     )
@@ -187,7 +195,7 @@ def data_in(folder: Path) -> None:
 def check(content: Path) -> list[Finding]:
     """Every checkpoint has every score; gates are shown here and enforced by the release."""
     body = read_card(content)
-    failed = [verdict.reason for verdict in body.gates if not verdict.passed]
+    failed = [verdict.reason for verdict in body.gates if verdict.outcome == "failed"]
     whole = all(set(scores) == set(body.metrics) for scores in body.checkpoints.values())
     return [
         Finding(name="every_checkpoint_is_measured", passed=whole),

@@ -17,6 +17,7 @@ from forge_dagster.errors import IntegrityError, SourceError, StorageError, Verd
 from forge_dagster.provenance.code_version import code_version
 from forge_dagster.provenance.context import RecordedContext
 from forge_dagster.provenance.files import content_digest, list_files, remove, write_atomically
+from forge_dagster.provenance.incumbent import Serving, incumbent
 from forge_dagster.provenance.ledger import Ledger
 from forge_dagster.provenance.locks import lock
 from forge_dagster.provenance.record import FileEntry, Identity, InputRef, Record
@@ -48,6 +49,7 @@ class Order:
     external: Mapping[str, External]
     config: FrozenModel
     numerics: Mapping[str, Any] | None
+    serving: Serving | None = None
     force: bool = False
 
 
@@ -68,9 +70,9 @@ def stage_of(module: str) -> Stage:
     return importlib.import_module(module).STAGE
 
 
-def identity_of(order: Order, digests: Mapping[str, str]) -> Identity:
-    """Identity of an order, given the digest of each artifact key it reads."""
-    inputs = {name: InputRef(key=key, digest=digests[key]) for name, key in order.inputs.items()}
+def identity_of(order: Order, digests: Mapping[str, str], served: Mapping[str, InputRef]) -> Identity:
+    """Identity of an order, given the digest of each artifact key it reads, and the incumbent if there is one."""
+    inputs = {name: InputRef(key=key, digest=digests[key]) for name, key in order.inputs.items()} | dict(served)
     inputs |= {name: InputRef(key=None, digest=item.measure()) for name, item in order.external.items()}
     return Identity(
         key=order.key,
@@ -94,13 +96,15 @@ def build(run: Run, order: Order, *, actor: str, say: Callable[[str], None]) -> 
         with what:
             _sweep(store.folder(order.key), run)
             digests = {key: run.resolve(key) for key in order.inputs.values()}
-            identity = identity_of(order, digests)
+            current = run.frozen_current(order.serving.release) if order.serving else None
+            identity = identity_of(order, digests, incumbent(store, order.serving, current, digests))
+            read = {name: (ref.key, ref.digest) for name, ref in identity.inputs.items() if ref.key is not None}
             fingerprint = identity.fingerprint()
             standing = None if order.force else _standing(run, order.key, fingerprint, say)
             if standing is None:
-                for key, digest in digests.items():
+                for key, digest in sorted(set(read.values())):
                     store.verify(key, digest)
-                record, findings = _make(run, order, identity, digests, progress, actor, say)
+                record, findings = _make(run, order, identity, read, progress, actor, say)
             else:
                 record, findings = standing, load_findings(store.version(order.key, standing.digest))
             is_current = _state_and_point(run, record, reused=standing is not None, actor=actor, say=say)
@@ -161,7 +165,7 @@ def _make(
     run: Run,
     order: Order,
     identity: Identity,
-    digests: Mapping[str, str],
+    read: Mapping[str, tuple[str, str]],
     progress: ProgressFile,
     actor: str,
     say: Callable[[str], None],
@@ -173,7 +177,7 @@ def _make(
         remove(cache)
     for folder in (staging / "content", staging / "beside", work, cache):
         folder.mkdir(parents=True, exist_ok=True)
-    inputs = {name: store.content(key, digests[key]) for name, key in order.inputs.items()}
+    inputs = {name: store.content(key, digest) for name, (key, digest) in read.items()}
     inputs |= {name: item.path for name, item in order.external.items() if item.path is not None}
     context = RecordedContext(work=work, beside=staging / "beside", cache=cache, progress=progress, say=say)
     progress.write(0, 1, "starting", state="starting")

@@ -186,6 +186,7 @@ def config_of() -> Callable[..., ScorecardConfig]:
             "most_answers": 5,
             "validation_bytes": 8000,
             "noise": {},
+            "beginning": "base",
             **changes,
         }
         return ScorecardConfig(**values)

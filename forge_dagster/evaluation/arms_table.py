@@ -44,7 +44,7 @@ class Row(FrozenModel):
     scores: Mapping[str, Cell]
 
 
-class Compared(FrozenModel):
+class Arms(FrozenModel):
     """Every arm, and what follows from them."""
 
     version: int = 1

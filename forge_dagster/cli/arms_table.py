@@ -7,7 +7,7 @@ from rich.table import Table
 
 from forge_dagster.cli.console import err, out
 from forge_dagster.comparison import Comparison
-from forge_dagster.evaluation.compared import Cell, Compared
+from forge_dagster.evaluation.arms_table import Arms, Cell
 from forge_dagster.recipe import Recipe
 
 AT_ONCE = 5
@@ -33,7 +33,7 @@ def show_plan(budget: int, recipes: Sequence[Recipe], comparison: Comparison, fo
     err.print(f"Each by itself: FORGE_RECIPES={folder / 'recipes'} forge run --recipe NAME", soft_wrap=True)
 
 
-def show(body: Compared) -> None:
+def show(body: Arms) -> None:
     """Print the arms: costs, then scores, AT_ONCE metrics a table."""
     costs = Table("approach", "parameters", "trained on", "operations", "prompt", "reply", "answer in passages",
                   box=None, pad_edge=False)  # fmt: skip
@@ -57,7 +57,7 @@ def show(body: Compared) -> None:
     out.print(f"\n{body.reading}", markup=False)
 
 
-def _tasks(body: Compared) -> list[str]:
+def _tasks(body: Arms) -> list[str]:
     return list(body.rows[0].prompt_tokens)
 
 

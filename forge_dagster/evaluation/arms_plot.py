@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from forge_dagster.evaluation.compared import Compared
+from forge_dagster.evaluation.arms_table import Arms
 
 WIDE = 1.96  # standard errors of a 95 % interval
 BEST, OTHER = "tab:blue", "0.55"
 
 
-def plot(body: Compared, path: Path) -> None:
+def plot(body: Arms, path: Path) -> None:
     """Draw every metric; the best arm and those that cannot be told from it stand out."""
     from matplotlib.figure import Figure
 
