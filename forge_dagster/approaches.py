@@ -18,8 +18,8 @@ from forge_dagster.stage import FrozenModel
 
 RATES = ("muon_lr", "embedding_lr", "head_lr", "norm_lr", "router_lr")
 BM25 = Retrieval(passage_words=40, candidates=16, k1=1.2, b=0.75)
-GENERAL_TIMES = 2
-"""Tokens of the general base, in trainings of the given recipe."""
+GENERAL_TIMES = 1
+"""Tokens of the general base, in base stages of the given recipe."""
 
 
 class Price(FrozenModel):
