@@ -71,7 +71,7 @@ def _model(folder: Path) -> tuple[Any, Any]:
     return model.eval(), AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def plain(model: Any, tokenizer: Any, task: Callable[[], Any], *, batch_size: int) -> dict[str, float]:
+def plain(model: Any, tokenizer: Any, task: Callable[[], Any], *, batch_size: int, length: int) -> dict[str, float]:
     """Scores of one task by lm_eval alone; a text begins with the token that ends the one before it."""
     import lm_eval
     from lm_eval.models.huggingface import HFLM
@@ -79,9 +79,7 @@ def plain(model: Any, tokenizer: Any, task: Callable[[], Any], *, batch_size: in
 
     with redirect_stderr(StringIO()):
         results = lm_eval.simple_evaluate(
-            model=HFLM(
-                pretrained=model, tokenizer=tokenizer, batch_size=batch_size, device="cpu", max_length=POSITIONS
-            ),
+            model=HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, device="cpu", max_length=length),
             tasks=[task()],
             task_manager=TaskManager(include_defaults=False),
             bootstrap_iters=0,
@@ -142,7 +140,7 @@ def main(*options: str) -> None:
                 return {metric: statistics.fmean(item[metric] for item in results) for metric in results[0]}
 
             def other(task: Callable[[], Any] = task, theirs: Any = theirs) -> dict[str, float]:
-                return plain(model, theirs, task, batch_size=BATCH)
+                return plain(model, theirs, task, batch_size=BATCH, length=POSITIONS)
 
             found, expected = ours(), other()  # imports, caches of datasets
             assert found.keys() == expected.keys(), (found, expected)
