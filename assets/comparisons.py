@@ -6,7 +6,7 @@ from assets.models import MOST_ANSWERS, SCORECARD_BATCH, VALIDATION_BYTES
 from forge_dagster.chain import chain, checkpoint_key
 from forge_dagster.comparison import Comparison
 from forge_dagster.declared import Declared
-from forge_dagster.evaluation.arms import ComparisonConfig, trained
+from forge_dagster.evaluation.arms import ArmsConfig, trained
 
 
 def comparison_key(name: str) -> str:
@@ -20,9 +20,9 @@ def comparison_hops(declared: Declared) -> list[Hop]:
 
 
 def _hop(comparison: Comparison, declared: Declared) -> Hop:
-    def config(frozen: Declared) -> ComparisonConfig:
+    def config(frozen: Declared) -> ArmsConfig:
         chosen = frozen.comparisons[comparison.name]
-        return ComparisonConfig(
+        return ArmsConfig(
             comparison=chosen,
             stages={arm.name: stages_of(frozen, arm.recipe, arm.stage) for arm in chosen.arms},
             seed=chosen.seed,

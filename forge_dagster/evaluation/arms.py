@@ -24,7 +24,7 @@ REPLY = f"{ANSWERS}.{TOKENS}"
 CHECK_NAMES = ("every_arm_is_measured", "every_prompt_is_within_the_budget")
 
 
-class ComparisonConfig(Measuring):
+class ArmsConfig(Measuring):
     """What is compared, and of each arm the stages of its recipe up to its checkpoint."""
 
     comparison: Comparison
@@ -36,7 +36,7 @@ def trained(recipe: str, stage: str) -> str:
     return f"trained/{recipe}/{stage}"
 
 
-def run(inputs: Mapping[str, Path], config: ComparisonConfig, out: Path, context: StageContext) -> Report:
+def run(inputs: Mapping[str, Path], config: ArmsConfig, out: Path, context: StageContext) -> Report:
     """Write comparison.json and items.parquet; beside them a plot. Any failed evaluation raises."""
     from forge_dagster.evaluation.arms_plot import plot
     from forge_dagster.model.folder import load_model
@@ -94,7 +94,7 @@ def _metrics(asked: Mapping[str, Sequence[Asked]]) -> dict[str, Metric]:
 def _row(
     arm: Arm,
     inputs: Mapping[str, Path],
-    config: ComparisonConfig,
+    config: ArmsConfig,
     asked: Sequence[Asked],
     results: Mapping[str, Sequence[Result]],
     scores: Mapping[str, Cell],
