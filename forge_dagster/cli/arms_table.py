@@ -38,13 +38,16 @@ def show(body: Arms) -> None:
     costs = Table("approach", "parameters", "trained on", "operations", "prompt", "reply", "answer in passages",
                   box=None, pad_edge=False)  # fmt: skip
     for row in body.rows:
-        held = [f"{share:.0%} {task}" for task, share in row.holds_answer.items()]
         prompts = [f"{tokens:.0f}" for tokens in row.prompt_tokens.values()]
+        held = [f"{row.holds_answer[task]:.0%}" for task in row.prompt_tokens if task in row.holds_answer]
         costs.add_row(
             row.arm, f"{row.parameters / 1e6:.1f} M", f"{row.training_tokens:,}", f"{row.training_operations:.2g}",
-            "/".join(prompts), f"{row.reply_tokens:.0f}", ", ".join(held),
+            "/".join(prompts), f"{row.reply_tokens:.0f}", "/".join(held),
         )  # fmt: skip
-    out.print(f"\nWhat each approach costs (mean tokens of a prompt by task: {', '.join(_tasks(body))})")
+    out.print(
+        f"\nWhat each approach costs; tokens of a prompt, and answers that its passages hold, are by task in the "
+        f"order {', '.join(_tasks(body))}"
+    )
     out.print(costs)
     metrics = list(body.metrics)
     for begin in range(0, len(metrics), AT_ONCE):

@@ -100,17 +100,18 @@ def _row(
     scores: Mapping[str, Cell],
 ) -> Row:
     from forge_dagster.model.folder import load_model
-    from forge_dagster.training.cost import read_cost
+    from forge_dagster.training.cost import Cost, read_cost
 
-    costs = [read_cost(inputs[trained(arm.recipe, stage)]) for stage in config.stages[arm.name]]
+    model = load_model(inputs[trained(arm.recipe, arm.stage)])
+    tokens = sum(read_cost(inputs[trained(arm.recipe, stage)])[0] for stage in config.stages[arm.name])
     return Row(
         arm=arm.name,
         recipe=arm.recipe,
         stage=arm.stage,
         retrieval=arm.retrieval,
-        parameters=load_model(inputs[trained(arm.recipe, arm.stage)]).num_parameters(),
-        training_tokens=sum(tokens for tokens, _ in costs),
-        training_operations=sum(operations for _, operations in costs),
+        parameters=model.num_parameters(),
+        training_tokens=tokens,
+        training_operations=tokens * Cost(model).a_token,
         prompt_tokens={each.task.name: each.prompt_tokens for each in asked if each.prompt_tokens},
         reply_tokens=aggregate(results[REPLY], Metric(better="lower")).value,
         holds_answer={each.task.name: each.holds_answer for each in asked if each.holds_answer is not None},

@@ -29,7 +29,10 @@ class Cell(FrozenModel):
 
 
 class Row(FrozenModel):
-    """One arm: what it is, what it cost, what it scored."""
+    """One arm: what it is, what it cost, what it scored.
+
+    `training_operations` are 6 a parameter and token of text that it learned from, attention left out.
+    """
 
     arm: str
     recipe: str
