@@ -51,6 +51,8 @@ def command(
 
     Examples: `forge compare-approaches`; `forge compare-approaches --sources ~/handbooks --weights model.gguf`.
     """
+    if weights is not None and general is not None:
+        raise UserError("--weights and --general", rule="a base is given or trained", mend="leave one of them out")
     if sources is not None:
         use_folder(sources, licence)
     found = load_declared().recipes
@@ -64,8 +66,10 @@ def command(
         spec, rates = _named(weights), approaches.OPEN_WEIGHTS
     budget, recipes = _planned(given, spec, rates, folder, quiet=json)
     made = approaches.comparison(given)
-    if plan or not json:
+    if not json:
         show_plan(budget, recipes, made, folder)
+    elif plan:
+        print_json({"budget": budget, "recipes": [each.model_dump(mode="json") for each in recipes]})
     if plan:
         return
     key = comparison_key(made.name)
