@@ -13,6 +13,10 @@ from forge_dagster.recipe import Recipe
 AT_ONCE = 5
 """Metrics of one table: more do not fit on a line."""
 WIDE = 1.96
+LIMITS = (
+    "Each model was trained once: the intervals are those of the items, not of the seeds. None was trained to read "
+    "passages, and what the base cost those who made it is not counted."
+)
 
 
 def show_plan(budget: int, recipes: Sequence[Recipe], comparison: Comparison, folder: Path) -> None:
@@ -58,6 +62,7 @@ def show(body: Arms) -> None:
         out.print("\nScore and its 95 % interval; * the best, or not to be told from it on the same items (Holm, 5 %)")
         out.print(table)
     out.print(f"\n{body.reading}", markup=False)
+    out.print(LIMITS, style="dim")
 
 
 def _tasks(body: Arms) -> list[str]:
