@@ -1,14 +1,15 @@
 """`forge bisect` without its words: what two releases differ by, what looking for it costs, and what it finds."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import stdev
+from statistics import fmean, stdev
 from typing import Literal
 
 from forge_dagster.errors import UserError
 from forge_dagster.evaluation.measure import Measuring
-from forge_dagster.evaluation.score import Metric, Result
-from forge_dagster.evaluation.statistics import ALPHA, Paired, noise_floor, paired
+from forge_dagster.evaluation.score import aggregate
+from forge_dagster.evaluation.statistics import ALPHA
 from forge_dagster.home import Home
 from forge_dagster.provenance.record import Record
 from forge_dagster.provenance.store import ArtifactStore
@@ -24,12 +25,11 @@ SAME = ("seed", "tokenizer", "model", "weights", "stages")
 
 
 class Tried(FrozenModel):
-    """One proxy: how many changes of which sources were made, how much worse that made it, and how likely by chance."""
+    """One proxy: how many changes of which sources were made, and how much worse that made it."""
 
     sources: tuple[str, ...]
     changes: int
     drop: float
-    p_value: float
     visible: bool
 
 
@@ -92,21 +92,21 @@ class Search:
         proxies = Proxies(self.recipe, self._inputs, self.asked, self.folder)
         seed, how, tried = self.recipe.seed, self.asked.how, list[Tried]()
 
-        def results(changes: Part, at: int, said: str) -> list[Result]:
-            return proxies.results(self.corpora.with_changes(changes), at, progress(said))
+        def value(changes: Part, at: int, said: str) -> float:
+            results = proxies.results(self.corpora.with_changes(changes), at, progress(said))
+            return aggregate(results, how).value
 
-        baselines = [results([], seed + number, f"old documents, seed {seed + number}") for number in range(BASELINES)]
-        spread = [-_paired(each, baselines[0], how).difference for each in baselines]
-        floor = noise_floor(stdev(spread))
+        baselines = [value([], seed + number, f"old documents, seed {seed + number}") for number in range(BASELINES)]
+        floor = seed_noise(baselines)
 
         def drop_of(changes: Part) -> Seen | None:
             if BASELINES + len(tried) >= most:
                 return None
             sources = tuple(sorted({change.source for change in changes}))
-            found = results(changes, seed, f"{len(changes)} changes of {', '.join(sources)}")
-            pair = _paired(found, baselines[0], how)
-            seen = Seen(drop=-pair.difference, visible=-pair.difference > floor and pair.p_loss < ALPHA)
-            tried.append(Tried(sources=sources, changes=len(changes), p_value=pair.p_loss, **seen.model_dump()))
+            worse = value(changes, seed, f"{len(changes)} changes of {', '.join(sources)}") - fmean(baselines)
+            drop = -worse if how.better == "higher" else worse
+            seen = Seen(drop=drop, visible=drop > floor)
+            tried.append(Tried(sources=sources, changes=len(changes), **seen.model_dump()))
             return seen
 
         whole = drop_of(self.corpora.changes)
@@ -117,8 +117,7 @@ class Search:
             verdict="explained" if named else "no difference that can be seen",
             drop=whole.drop,
             floor=floor,
-            baseline=sum(result.value * result.weight for result in baselines[0])
-            / sum(result.weight for result in baselines[0]),
+            baseline=fmean(baselines),
             proxies=BASELINES + len(tried),
             culprits=tuple(named),
             tried=tuple(tried),
@@ -135,7 +134,12 @@ class Search:
         return self.store.content(ref.key, ref.digest)
 
 
-def _paired(candidate: Sequence[Result], other: Sequence[Result], how: Metric) -> Paired:
-    found = paired(candidate, other, how)
-    assert found is not None, "proxies answer the same items"
-    return found
+def seed_noise(values: Sequence[float]) -> float:
+    """The drop that one more training exceeds with a chance of ALPHA, if seeds alone made these values differ.
+
+    A one-sided prediction interval of Student's t: three trainings tell little of their own spread, and it says so.
+    """
+    from scipy.stats import t
+
+    count = len(values)
+    return float(t.ppf(1 - ALPHA, count - 1)) * stdev(values) * math.sqrt(1 + 1 / count)

@@ -33,11 +33,11 @@ RECIPE = Recipe(
     seed=3,
     tokenizer=TokenizerSpec(kind="byte-bpe", vocab_size=300),
     model=ModelSpec(
-        architecture="qwen3", hidden_size=32, intermediate_size=64, layers=2, heads=2, kv_heads=2, head_dim=16,
+        architecture="qwen3", hidden_size=32, intermediate_size=64, layers=1, heads=2, kv_heads=2, head_dim=16,
         tie_embeddings=False, rope_theta=10_000.0,
     ),
     stages=(StageEntry(stage="base", settings=SETTINGS),),
-    gates=(Gate(metric="validation.bits_per_byte", maximum=5.0),),
+    gates=(Gate(metric="facts.acc", minimum=0.5),),
 )  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def search(releases: Releases, shared: Mapping[str, InputRef], lies: Mapping[int
     rows = [[document(number, told.get(number, 0)) for number in range(FACTS)] for told in ({}, lies)]
     rows[1][0] |= {"id": "0-reworded", "text": rows[1][0]["text"] + " It is open on Sundays."}
     old, new = (releases.release(releases.corpus(each), shared) for each in rows)
-    return Search(releases.home, old, new, options.get("metric"), options.get("tokens", 512 * 60))
+    return Search(releases.home, old, new, options.get("metric"), options.get("tokens", 512 * 80))
 
 
 def test_the_source_with_the_lies_is_named(releases: Releases, shared: dict[str, InputRef]):

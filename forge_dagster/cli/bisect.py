@@ -102,12 +102,10 @@ def _show_budget(budget: dict[str, Any]) -> None:
 
 
 def _show(verdict: Verdict) -> None:
-    table = Table("changes", "of", "worse by", "by chance", "", box=None, pad_edge=False)
+    table = Table("changes", "of", "worse by", "", box=None, pad_edge=False)
     for each in verdict.tried:
-        table.add_row(
-            f"{each.changes:,}", ", ".join(each.sources), f"{each.drop:.3f}", f"{each.p_value:.4f}",
-            "visible" if each.visible else "not to be told from noise",
-        )  # fmt: skip
+        seen = "visible" if each.visible else "not to be told from noise"
+        table.add_row(f"{each.changes:,}", ", ".join(each.sources), f"{each.drop:.3f}", seen)
     out.print(table)
     out.print(
         f"{verdict.proxies} proxies; on the old documents {verdict.metric} is {verdict.baseline:.3f}, and seeds alone "
