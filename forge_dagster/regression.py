@@ -103,17 +103,19 @@ def _explain(
 def _narrowed(
     groups: Sequence[Part], seen: Seen, drop_of: Callable[[Part], Seen | None]
 ) -> Iterator[tuple[Part, Seen]]:
-    """Halves of one source's changes, in order of their paths; of several sources nothing is narrowed."""
+    """The half of one source's changes, in order of their paths, that is visible where the other is not, and so on.
+
+    Where both halves are, or neither, the changes stay together; so do those of several sources.
+    """
     part = [change for group in groups for change in group]
-    if len(groups) > 1 or len(part) <= SMALLEST:
-        yield part, seen
-        return
-    singles = [part[: len(part) // 2], part[len(part) // 2 :]]
-    for named, drop in _explain(singles, seen, drop_of):
-        if len(named) > 1:
-            yield part, seen
-        else:
-            yield from _narrowed(named, drop, drop_of)
+    if len(groups) == 1 and len(part) > SMALLEST:
+        halves = [part[: len(part) // 2], part[len(part) // 2 :]]
+        drops = [drop_of(half) for half in halves]
+        worse = [(half, drop) for half, drop in zip(halves, drops, strict=True) if drop and drop.visible]
+        if len(worse) == 1 and None not in drops:
+            yield from _narrowed([worse[0][0]], worse[0][1], drop_of)
+            return
+    yield part, seen
 
 
 def _paths(part: Part) -> tuple[str, ...]:
