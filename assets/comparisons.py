@@ -27,6 +27,7 @@ def _hop(comparison: Comparison, declared: Declared) -> Hop:
             stages={arm.name: stages_of(frozen, arm.recipe, arm.stage) for arm in chosen.arms},
             seed=chosen.seed,
             policy=frozen.policies[POLICY],
+            own_tasks=(),  # general slices are not what the approaches differ in
             batch_size=SCORECARD_BATCH,
             most_answers=MOST_ANSWERS,
             validation_bytes=VALIDATION_BYTES,

@@ -20,7 +20,7 @@ from forge_dagster.source import PlacedSource, Shard, source_of
 
 SEED = 1  # of every choice among documents; a recipe's own seed decides its training alone
 SPLIT = SplitConfig(seed=SEED, near_duplicate_jaccard=0.8, validation_share=0.05, test_share=0.03)
-BENCHMARK = BenchmarkConfig(seed=SEED, most_items=200)
+MOST_BENCHMARK_ITEMS = 200  # of one task
 INSTRUCTIONS = InstructionsConfig(
     seed=SEED,
     held_out_share=0.1,
@@ -63,11 +63,11 @@ def document_hops(declared: Declared) -> list[Hop]:
         Hop(
             asset="domain_benchmark",
             module="forge_dagster.evaluation.domain_benchmark",
-            description="lm-eval tasks made from the sources' facts and from held-out documents.",
+            description="lm-eval tasks made from the sources' facts, from held-out and from superseded documents.",
             group="documents",
             inputs={"document_split": "document_split", **clean},
             external=_facts,
-            config=lambda _: BENCHMARK,
+            config=lambda frozen: BenchmarkConfig(seed=SEED, most_items=MOST_BENCHMARK_ITEMS, review=frozen.review),
         ),
         Hop(
             asset="corpus",
@@ -75,7 +75,7 @@ def document_hops(declared: Declared) -> list[Hop]:
             description="The training text, decontaminated against every benchmark, and the held-out sides.",
             group="documents",
             inputs={"document_split": "document_split", "domain_benchmark": "domain_benchmark", **clean},
-            external=_benchmarks,
+            external=benchmark_files,
         ),
         Hop(
             asset="readiness",
@@ -90,7 +90,7 @@ def document_hops(declared: Declared) -> list[Hop]:
             },
             kinds=frozenset({"duckdb", "matplotlib"}),
         ),
-        *(generator_hop(name, evals=_benchmarks) for name in generators(declared)),
+        *(generator_hop(name, evals=benchmark_files) for name in generators(declared)),
         Hop(
             asset="instructions",
             module="forge_dagster.pairs.instructions",
@@ -166,7 +166,7 @@ def _cleaning(placed: PlacedSource) -> CleanConfig:
     return CleanConfig(cleaning=placed.source.cleaning, labels=placed.labels, rank=placed.source.rank)
 
 
-def _benchmarks(frozen: Declared) -> dict[str, External]:
+def benchmark_files(frozen: Declared) -> dict[str, External]:
     """The items of every benchmark beside the domain benchmark."""
     files = sorted(
         path for path in folder_of("evals").rglob("*") if path.suffix in (".jsonl", ".json", ".csv", ".parquet")

@@ -1,11 +1,15 @@
 """From token shards to a release: one chain of assets for each recipe, made from its list of stages."""
 
-from assets.documents import POLICY
+from functools import partial
+
+from assets.documents import POLICY, benchmark_files
 from assets.hop import Hop
 from assets.weights import weights_key
 from forge_dagster.chain import Link, chain, checkpoint_key, scored
 from forge_dagster.declared import Declared, training_job
 from forge_dagster.evaluation.scorecard import ScorecardConfig
+from forge_dagster.provenance.build import External
+from forge_dagster.provenance.files import sha256_file
 from forge_dagster.provenance.incumbent import Serving
 from forge_dagster.recipe import Recipe
 from forge_dagster.release import ReleaseConfig
@@ -62,9 +66,21 @@ def _scorecard(recipe: Recipe, checkpoints: dict[str, str]) -> Hop:
         group=recipe.name.replace("-", "_"),
         inputs={**_asked(recipe), **{f"checkpoint/{stage}": key for stage, key in checkpoints.items()}},
         config=lambda declared: _scoring(declared, recipe.name),
+        external=_asked_besides,
         serving=_serving(recipe),
         kinds=frozenset({"torch", "huggingface"}),
     )
+
+
+def _asked_besides(declared: Declared) -> dict[str, External]:
+    """Items of the tasks that people bring, and the canaries of every source."""
+    return benchmark_files(declared) | {
+        f"canaries/{name}": External(
+            what=str(source.canaries), measure=partial(sha256_file, source.canaries), path=source.canaries
+        )
+        for name, source in declared.sources.items()
+        if source.canaries is not None
+    }
 
 
 def _asked(recipe: Recipe) -> dict[str, str]:
@@ -83,6 +99,7 @@ def _scoring(declared: Declared, name: str) -> ScorecardConfig:
         checkpoints=scored(recipe),
         beginning=recipe.beginning,
         policy=declared.policies[POLICY],
+        own_tasks=tuple(declared.own_tasks.values()),
         batch_size=SCORECARD_BATCH,
         most_answers=MOST_ANSWERS,
         validation_bytes=VALIDATION_BYTES,
@@ -106,6 +123,7 @@ def _release(recipe: Recipe, last: str) -> Hop:
             scoring=_scoring(declared, recipe.name),
             overrides=declared.overrides.get(recipe.name, ()),
         ),
+        external=_asked_besides,
         serving=_serving(recipe),
         kinds=frozenset({"huggingface"}),
     )

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from forge_dagster.corpus import clean, corpus, snapshot, split
 from forge_dagster.evaluation import domain_benchmark
+from forge_dagster.evaluation.review import Review
 from forge_dagster.sample.generate import generate
 from forge_dagster.source import Cleaning, Labels
 from forge_dagster.stage import FrozenModel, NoConfig, Stage, local_context
@@ -72,7 +73,8 @@ def run(documents: int, seed: int, dirt: float, folder: Path) -> Company:
     inputs = {"clean_documents/dirty": documents_}
     divided = hop("split", split.STAGE, inputs, SPLIT)
     inputs["document_split"] = divided
-    made = hop("benchmark", domain_benchmark.STAGE, inputs, domain_benchmark.BenchmarkConfig(seed=1, most_items=200))
+    asked = domain_benchmark.BenchmarkConfig(seed=1, most_items=200, review=Review())
+    made = hop("benchmark", domain_benchmark.STAGE, inputs, asked)
     items = folder / "company" / f"{ITEMS}.jsonl"
     trained = hop(
         "corpus", corpus.STAGE, {**inputs, "domain_benchmark": made, f"evals/{items.name}": items}, NoConfig()

@@ -1,4 +1,4 @@
-"""Everything a person declares as data: sources, pairs, recipes, policies, comparisons, read and validated together."""
+"""Everything a person declares as data: sources, pairs, recipes, policies, comparisons, decisions; read together."""
 
 import importlib
 from collections.abc import Mapping
@@ -12,6 +12,8 @@ from forge_dagster.chain import chain, scored, stage_module, teachers_exist
 from forge_dagster.comparison import Comparison, load_comparisons
 from forge_dagster.corpus import kinds, names
 from forge_dagster.errors import RecipeError
+from forge_dagster.evaluation.own_task import OwnTask, load_own_tasks
+from forge_dagster.evaluation.review import Review, load_review
 from forge_dagster.home import folder_of
 from forge_dagster.override import Override, load_overrides
 from forge_dagster.pair_source import PlacedPairs, load_pair_sources
@@ -30,6 +32,8 @@ class Declared(FrozenModel):
     recipes: Mapping[str, Recipe]
     policies: Mapping[str, Policy]
     pairs: Mapping[str, PlacedPairs]
+    review: Review = Review()
+    own_tasks: Mapping[str, OwnTask] = {}
     overrides: Mapping[str, tuple[Override, ...]] = {}
     comparisons: Mapping[str, Comparison] = {}
 
@@ -111,6 +115,8 @@ def load_declared() -> Declared:
         pairs=pairs,
         overrides=overrides,
         comparisons=comparisons,
+        review=load_review(folder_of("evals")),
+        own_tasks=load_own_tasks(folder_of("evals")),
     )
     declared.weights()
     return declared

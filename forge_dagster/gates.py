@@ -139,7 +139,10 @@ def _no_worse(metric: str, rule: str, value: float, margin: float, case: Case, l
 
 
 def _better(metric: str, value: float, least: float, case: Case, last: str) -> Verdict:
-    """Passes if the difference is at least `least`, above 0 with its lower bound, and beyond the noise floor."""
+    """Passes if the difference is at least `least` and beyond what chance of items and seed of training bring together.
+
+    Both spread the difference, so their margins add up as squares: one after the other they let twice as much pass.
+    """
     found = _compared(metric, case, last, INCUMBENT)
     noise = case.scores[last][metric].noise
     floor = None if noise is None else noise_floor(noise)
@@ -147,11 +150,10 @@ def _better(metric: str, value: float, least: float, case: Case, last: str) -> V
         found is not None
         and found.low is not None
         and floor is not None
-        and found.low > 0
         and found.difference >= least
-        and found.difference > floor
+        and found.difference > math.hypot(found.difference - found.low, floor)
     )
-    beyond = "noise over seeds was never measured" if floor is None else f"noise over seeds reaches {floor:.4g}"
+    beyond = "noise over seeds was never measured" if floor is None else f"another seed brings up to {floor:.4g}"
     return Verdict(
         metric=metric, rule="gain", value=value, limit=least, outcome="passed" if good else "failed", paired=found,
         reason=f"{metric} = {value:.6g}, {_said(found, INCUMBENT)}; must be better by {least:g}, {beyond} (gain)",

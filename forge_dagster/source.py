@@ -82,6 +82,12 @@ class Source(FrozenModel):
         "becomes the knowledge part of the domain benchmark",
     )
 
+    canaries: str | None = Field(
+        default=None,
+        description="YAML of sentences that were planted in its documents to measure memorisation; relative to the "
+        "source file",
+    )
+
     @field_validator("name")
     @classmethod
     def name_is_no_shard(cls, name: str) -> str:
@@ -117,6 +123,7 @@ class PlacedSource(FrozenModel):
     source: Source
     location: str
     facts: Path | None
+    canaries: Path | None = None
 
     @property
     def labels(self) -> Labels:
@@ -178,6 +185,7 @@ def load_source(path: Path) -> PlacedSource:
         source=source,
         location=source.location if "://" in source.location else str((base / source.location).resolve()),
         facts=(base / source.facts).resolve() if source.facts else None,
+        canaries=(base / source.canaries).resolve() if source.canaries else None,
     )
 
 

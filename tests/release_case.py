@@ -84,7 +84,7 @@ class Candidate:
         self._write_model(self.inputs["incumbent"], SAFETENSORS + b"served")
 
     def write_corpus(self, licence: str = "internal", ids: Sequence[str] = "01234") -> None:
-        labels = {"licence": licence, "sensitivity": "public"}
+        labels = {"licence": licence, "sensitivity": "public", "text": "One sentence of a document."}
         rows = [{"id": given, "source": ("plant", "office")[n % 2], **labels} for n, given in enumerate(ids)]
         pq.write_table(pa.Table.from_pylist(rows), self.inputs["corpus"] / "train.parquet")
         held_out = [{"id": f"v{number}", "source": "plant", "text": "word " * (number + 3)} for number in range(8)]
@@ -116,8 +116,9 @@ class Candidate:
     def config(self) -> ScorecardConfig:
         names = tuple(entry.called for entry in self.recipe.stages)
         return ScorecardConfig(
-            seed=1, policy=POLICY, batch_size=8, most_answers=100, validation_bytes=10_000, model=self.recipe.model,
-            gates=self.recipe.gates, noise=self.recipe.noise, checkpoints=names, beginning=self.recipe.beginning,
+            seed=1, policy=POLICY, own_tasks=(), batch_size=8, most_answers=100, validation_bytes=10_000,
+            model=self.recipe.model, gates=self.recipe.gates, noise=self.recipe.noise, checkpoints=names,
+            beginning=self.recipe.beginning,
         )  # fmt: skip
 
     def score(self, values: Mapping[str, Mapping[str, float]]) -> None:

@@ -80,7 +80,7 @@ class Releases:
     def release(self, corpus: InputRef, shared: Mapping[str, InputRef], recipe: Recipe = RECIPE) -> Record:
         measuring = {
             "seed": 1, "policy": load_policy(PROJECT / "policies" / "answer-form.yaml").model_dump(mode="json"),
-            "batch_size": 64, "most_answers": 4, "validation_bytes": 100_000,
+            "own_tasks": [], "batch_size": 64, "most_answers": 4, "validation_bytes": 100_000,
         }  # fmt: skip
         card, _ = self.record("nano/scorecard", {**shared, "corpus": corpus}, measuring)
         inputs = {"scorecard": card, "corpus": corpus, "tokenizer": shared["tokenizer"]}

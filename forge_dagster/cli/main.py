@@ -10,6 +10,7 @@ import typer
 
 from forge_dagster.cli import (
     assess,
+    benchmark,
     bisect,
     chat,
     compare_approaches,
@@ -45,6 +46,7 @@ COMMANDS = (
 for module in COMMANDS:
     app.command(name=module.__name__.rsplit(".", 1)[-1].replace("_", "-"))(module.command)
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(benchmark.app, name="benchmark")
 
 
 def main() -> None:

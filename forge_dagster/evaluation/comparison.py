@@ -1,5 +1,6 @@
 """Two checkpoints beside each other, metric by metric, on the items that both answered."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -58,6 +59,8 @@ def _seen(found: Paired | None, p_value: float | None, floor: float | None) -> S
         return "not comparable"
     if p_value > ALPHA:
         return "no difference seen"
-    if floor is not None and abs(found.difference) <= floor:
-        return "within the noise"
+    nearest = found.low if found.difference > 0 else found.high
+    reach = math.inf if nearest is None else math.hypot(found.difference - nearest, floor or 0.0)
+    if abs(found.difference) <= reach:
+        return "no difference seen" if floor is None else "within the noise"
     return "better" if found.difference > 0 else "worse"

@@ -75,6 +75,13 @@ def _task(config: dict[str, Any], items: Path) -> "ConfigurableTask":
     return ConfigurableTask(config={**config, **local})
 
 
+def own_task(config: Mapping[str, Any]) -> "ConfigurableTask":
+    """Task of a configuration that was validated as data."""
+    from lm_eval.api.task import ConfigurableTask
+
+    return ConfigurableTask(config=dict(config))
+
+
 def _language_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", batch_size: int) -> "HFLM":
     """lm-eval's HFLM that reads text as training did, and refuses logits that are no numbers.
 
@@ -164,3 +171,44 @@ def evaluate(
         {metric: float(sample[metric]) for metric in sample["metrics"]}
         for sample in sorted(samples, key=lambda sample: sample["doc_id"])
     ]
+
+
+def loglikelihoods(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    asked: Sequence[tuple[str, str]],
+    *,
+    batch_size: int,
+) -> list[tuple[float, bool]]:
+    """Of each text after its context: the sum of log p, and whether greedy decoding gives it.
+
+    Raises VerdictError if the model's output is no number.
+    """
+    harness = _language_model(model, tokenizer, batch_size)
+    with redirect_stderr(StringIO()):
+        found = harness.loglikelihood([_request("loglikelihood", pair) for pair in asked], disable_tqdm=True)
+    return [(float(value), bool(greedy)) for value, greedy in found]
+
+
+def continuations(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[str],
+    *,
+    tokens: int,
+    batch_size: int,
+) -> list[str]:
+    """Greedy text after each prompt. Raises VerdictError if the model's output is no number."""
+    harness = _language_model(model, tokenizer, batch_size)
+    how_long = {"until": [], "max_gen_toks": tokens, "do_sample": False}
+    with redirect_stderr(StringIO()):
+        found: list[str] = harness.generate_until(
+            [_request("generate_until", (prompt, dict(how_long))) for prompt in prompts], disable_tqdm=True
+        )
+    return found
+
+
+def _request(kind: str, arguments: tuple[Any, ...]) -> Any:
+    from lm_eval.api.instance import Instance
+
+    return Instance(request_type=kind, doc={}, arguments=arguments, idx=0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from forge_dagster.errors import DataError
+from forge_dagster.evaluation.own_task import OwnTask
 from forge_dagster.evaluation.score import Metric, Result
 from forge_dagster.policy import Policy
 from forge_dagster.provenance.canonical import fingerprint
@@ -26,6 +27,7 @@ class Measuring(FrozenModel):
 
     seed: int
     policy: Policy
+    own_tasks: tuple[OwnTask, ...]
     batch_size: int = Field(ge=1)
     most_answers: int = Field(ge=1)
     validation_bytes: int = Field(ge=1, description="UTF-8 bytes of held-out text that bits per byte are taken of")

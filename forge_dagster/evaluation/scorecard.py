@@ -12,20 +12,26 @@ from pydantic import Field
 from forge_dagster.errors import InterruptedRun, VerdictError
 from forge_dagster.evaluation import card, evidence
 from forge_dagster.evaluation.answers import answers
+from forge_dagster.evaluation.by_source import by_source
 from forge_dagster.evaluation.candidates import Candidate, candidates_of, load_subject, places
 from forge_dagster.evaluation.card import Asked, Scorecard, metrics_of, read_card
 from forge_dagster.evaluation.choices import domain_tasks
+from forge_dagster.evaluation.contamination import contamination, with_unflagged
+from forge_dagster.evaluation.guess import CONFIDENCE
 from forge_dagster.evaluation.held_out import validation
 from forge_dagster.evaluation.measure import Measure, Measuring, Subject, Task
+from forge_dagster.evaluation.memorised import memorised
+from forge_dagster.evaluation.own_tasks import own_tasks
 from forge_dagster.evaluation.policy_tasks import policy_tasks
 from forge_dagster.evaluation.score import Result, scored_digests
 from forge_dagster.evaluation.scorecard_page import PAGE, page
 from forge_dagster.evaluation.standing import Standing
+from forge_dagster.evaluation.verbatim import verbatim
 from forge_dagster.gates import Case, judge, known, passed
 from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.provenance.code_version import code_version
 from forge_dagster.provenance.files import sha256_file
-from forge_dagster.recipe import Gate, ModelSpec
+from forge_dagster.recipe import UNTRAINED, Gate, ModelSpec
 from forge_dagster.stage import Finding, Report, Stage, StageContext
 from forge_dagster.training.precision import cpu_flags, effective_dtype, thread_limit, threads
 
@@ -34,6 +40,11 @@ MEASURES: tuple[Measure, ...] = (
     answers,
     policy_tasks,
     validation,
+    by_source,
+    own_tasks,
+    memorised,
+    verbatim,
+    contamination,
 )
 LIBRARIES = ("lm-eval", "tokenizers", "torch", "transformers")
 
@@ -99,7 +110,7 @@ def tasks_of(inputs: Mapping[str, Path], config: Measuring, work: Path) -> list[
     names = [task.name for task in tasks]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise VerdictError(f"two tasks are called {', '.join(twice)}", rule="a score has one meaning")
-    return tasks
+    return with_unflagged(tasks)
 
 
 def asked(task: Task) -> Asked:
@@ -196,11 +207,26 @@ def check(content: Path) -> list[Finding]:
     """Every checkpoint has every score; gates are shown here and enforced by the release."""
     body = read_card(content)
     failed = [verdict.reason for verdict in body.gates if verdict.outcome == "failed"]
+    above = _above_chance(body)
     whole = all(set(scores) == set(body.metrics) for scores in body.checkpoints.values())
     return [
         Finding(name="every_checkpoint_is_measured", passed=whole),
         Finding(name="gates_pass", passed=not failed, observed={"failed": failed}, blocking=False),
+        Finding(name="untrained_is_at_chance", passed=not above, observed={"above": above}, blocking=False),
     ]
 
 
-STAGE = Stage(run=run, check=check, check_names=("every_checkpoint_is_measured", "gates_pass"), computes_floats=True)
+def _above_chance(body: Scorecard) -> dict[str, float]:
+    """Metrics of a choice in which the model before training is better than guessing; of open weights it may be."""
+    from scipy.stats import binom
+
+    scores = {name: (body.checkpoints[UNTRAINED][name], metric.chance) for name, metric in body.metrics.items()}
+    return {
+        name: score.value
+        for name, (score, chance) in scores.items()
+        if chance is not None and score.value * score.n > binom.interval(CONFIDENCE, score.n, chance)[1]
+    }
+
+
+CHECKS = ("every_checkpoint_is_measured", "gates_pass", "untrained_is_at_chance")
+STAGE = Stage(run=run, check=check, check_names=CHECKS, computes_floats=True)

@@ -1,9 +1,20 @@
 """One document from a form, its subject and the others it mentions: sections, styles, and a tally of what is told."""
 
 import calendar
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from forge_dagster.sample.blocks import Block, Code, Document, Heading, Items, Pairs, Paragraph, Questions, Table
+from forge_dagster.sample.blocks import (
+    Block,
+    Code,
+    Document,
+    Heading,
+    Items,
+    Pairs,
+    Paragraph,
+    Questions,
+    Table,
+    changed,
+)
 from forge_dagster.sample.draw import Draw
 from forge_dagster.sample.forms import Form, Section
 from forge_dagster.sample.prose import Prose
@@ -49,8 +60,9 @@ class Composer:
         document = Document(title[:1].upper() + title[1:], particulars, tuple(blocks), frozenset(unbroken))
         return document, self._told
 
-    def revise(self, document: Document) -> Document:
-        """Return an older version of a document: the same facts, other particulars, one remark more."""
+    def revise(self, document: Document, changes: Mapping[str, str]) -> Document:
+        """Return an older version of a document: other particulars, one remark more, and values changed as told."""
+        document = changed(document, changes)
         kept = tuple((label, value) for label, value in document.particulars if label != "Status")
         remark = Paragraph(
             f"This version has been superseded and is kept for reference. {self._prose.sentence('planning')}"

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from forge_dagster.errors import UserError
+from forge_dagster.sample.canaries import declaration
 from forge_dagster.sample.dirt.company import Dirt, line, write_dirty
 from forge_dagster.sample.draw import Draw
-from forge_dagster.sample.library import Written, write
+from forge_dagster.sample.library import Written, canaries_of, write
 from forge_dagster.sample.values import MOST_SUBJECTS, organisation
 from forge_dagster.sample.voice import Statement
 from forge_dagster.sample.wordings import fill, kinds
@@ -40,7 +41,7 @@ class SampleReport(FrozenModel):
 def generate(
     documents: int, seed: int, out: Path, progress: Callable[[int, int], None] | None = None, *, dirt: float = 0.0
 ) -> SampleReport:
-    """Write out/documents/** and out/facts.jsonl; equal arguments give equal bytes.
+    """Write out/documents/**, out/facts.jsonl and out/canaries.yaml; equal arguments give equal bytes.
 
     With `dirt`, the share of planted documents, out/labels.jsonl says what is true of every document (path, kind,
     spans of values with their offsets in the file's text, duplicate_of, superseded_by, language, boilerplate, item),
@@ -49,6 +50,7 @@ def generate(
     facts.jsonl has one object a line: id, subject, relation, question (a wording no document asks), answer,
     distractors (other subjects' answers to the same), seen (a prefix that a document continues with the answer),
     unseen (one whose wording no document uses), documents (paths under out/documents that state the fact).
+    canaries.yaml names sentences of the first unit that are planted to measure memorisation.
     Raises UserError if documents, seed or dirt are out of range or `out` is not an empty or new folder.
     """
     _check(documents, seed, dirt, out)
@@ -61,6 +63,9 @@ def generate(
         labels = _Labels(out, files) if dirt else None
         for unit, count in units(documents, seed):
             told: dict[str, list[tuple[str, Statement]]] = {}
+            clean = count - (round(dirt * count) if dirt else 0)
+            if unit.number == 0:
+                (out / "canaries.yaml").write_text(declaration(canaries_of(unit, clean).declared), encoding="utf-8")
             company = Draw(seed, "company").pick(COMPANIES)
             for written in (
                 labels.written(unit, count, round(dirt * count), company) if labels else write(unit, count, company)

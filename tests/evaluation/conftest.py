@@ -14,6 +14,7 @@ import torch
 
 from forge_dagster.evaluation import domain_benchmark
 from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
+from forge_dagster.evaluation.review import Review
 from forge_dagster.evaluation.scorecard import ScorecardConfig
 from forge_dagster.home import PROJECT
 from forge_dagster.model.build import build_model
@@ -45,13 +46,22 @@ PLACES = ("Lisbon", "Oslo", "Riga", "Turin")
 TOPICS = ("pumps", "valves", "gauges", "boilers", "cranes", "belts", "kilns", "lathes")
 
 
+ENDS = (
+    "Whoever orders {topic} from number {number} waits for a fortnight.",
+    "Old {topic} go to the scrapyard behind gate {number} afterwards.",
+    "Nobody touches {topic} without gloves in workshop {number}, by order of the foreman.",
+    "Spare drawings of such {topic} hang in corridor {number} beside the canteen.",
+    "On quiet evenings crew {number} sells used {topic} to passing farmers.",
+)
+
+
 def text_of(number: int) -> str:
     """Three sentences that no other document has, twice."""
     topic, place = TOPICS[number % len(TOPICS)], PLACES[number % len(PLACES)]
     sentences = [
         f"The team of plant {number} repairs {topic} for the office in {place} every week.",
         f"Its {number + 3} technicians keep {topic} in order and write a report each evening.",
-        f"Whoever orders {topic} from plant {number} waits about {number % 9 + 2} days for them.",
+        ENDS[number // 2 % len(ENDS)].format(topic=topic, number=number),
     ]
     return " ".join(sentences) + "\n\n" + " ".join(sentence.replace("The team", "A crew") for sentence in sentences)
 
@@ -71,6 +81,7 @@ def write_documents(folder: Path, count: int = 40) -> dict[str, Path]:
                 "path": f"{number:02}.md",
                 "title": f"Plant {number}",
                 "format": "md",
+                "language": "en",
                 "text": text,
             }
         )
@@ -101,7 +112,7 @@ def fact(number: int, **changes: Any) -> dict[str, Any]:
         "distractors": [other for other in PLACES if other != place],
         "seen": f"The team of plant {number} works for the office in",
         "unseen": f"If you write to plant {number}, the letter goes to",
-        "documents": [f"{number:02}.md"],
+        "documents": [f"{number % 20 * 2 + 1:02}.md"],  # trained on
         **changes,
     }
 
@@ -125,11 +136,14 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         folder.mkdir()
     facts = write_facts(root / "facts.jsonl", [fact(number) for number in range(24)])
     domain_benchmark.run(
-        {**documents, "facts/plant": facts}, BenchmarkConfig(seed=1, most_items=12), found["benchmark"], context
+        {**documents, "facts/plant": facts},
+        BenchmarkConfig(seed=1, most_items=12, review=Review()),
+        found["benchmark"],
+        context,
     )
-    clean = pq.read_table(documents["clean_documents/plant"] / "documents.parquet").drop_columns(["format"])
-    for side, rows in (("train", clean.slice(0, 30)), ("validation", clean.slice(30))):
-        pq.write_table(rows, found["corpus"] / f"{side}.parquet")
+    clean = pq.read_table(documents["clean_documents/plant"] / "documents.parquet").drop_columns(["format", "language"])
+    for side, odd in (("train", 1), ("validation", 0)):  # every other document is held out
+        pq.write_table(clean.take(list(range(odd, len(clean), 2))), found["corpus"] / f"{side}.parquet")
     spec = TokenizerSpec(kind="byte-bpe", vocab_size=360)
     tokenizer.run({"corpus": found["corpus"]}, spec, found["tokenizer"], context)
     shards.run({"corpus": found["corpus"], "tokenizer": found["tokenizer"]}, NoConfig(), found["shards"], context)
@@ -182,6 +196,7 @@ def config_of() -> Callable[..., ScorecardConfig]:
             "gates": (Gate(metric="validation.bits_per_byte", maximum=100.0),),
             "checkpoints": ("base",),
             "policy": POLICY,
+            "own_tasks": (),
             "batch_size": 8,
             "most_answers": 5,
             "validation_bytes": 8000,

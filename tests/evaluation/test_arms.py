@@ -47,7 +47,9 @@ def config(config_of: Any, **changes: Any) -> ArmsConfig:
     measuring = {name: getattr(given, name) for name in ("seed", "policy", "batch_size", "most_answers")}
     chosen = comparison(**changes)
     stages = {arm.name: ("base",) for arm in chosen.arms}
-    return ArmsConfig(comparison=chosen, stages=stages, validation_bytes=given.validation_bytes, **measuring)
+    return ArmsConfig(
+        comparison=chosen, stages=stages, validation_bytes=given.validation_bytes, own_tasks=(), **measuring
+    )
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def test_every_arm_has_its_costs_and_scores(made: tuple[Path, Path], inputs: dic
     assert known.training_operations == 4096 * 6 * weights_without_embeddings(inputs[trained("nano", "base")])
     assert set(known.scores) == {*body.metrics} == {*read.scores, "validation.bits_per_byte"}
     assert known.holds_answer == {}
-    assert read.holds_answer["facts_seen"] > 0.5, "the documents state the facts nearly word for word"
+    assert read.holds_answer["facts_seen"] >= 0.4, "half of the documents are there, and state their facts"
     for task, tokens in read.prompt_tokens.items():
         assert known.prompt_tokens[task] <= tokens <= body.inference_tokens
     assert all(finding.passed for finding in arms.check(made[0]))

@@ -40,10 +40,11 @@ def read(content: Path) -> dict[str, Any]:
 def test_every_checkpoint_has_every_metric(scored: tuple[Path, Path]):
     body = read(scored[0])
     assert list(body["checkpoints"]) == ["untrained", "base"]
-    tasks = {"facts_seen.acc", "facts_unseen.acc", "next_sentence.acc"}
+    tasks = {"facts_seen.acc", "facts_unseen.acc", "cloze.acc", "next_sentence.acc"}
     for scores in body["checkpoints"].values():
         assert set(scores) == tasks | {
             "answers.form", "answers.correct", "policy_audience.kept", "validation.bits_per_byte",
+                "verbatim.words", "verbatim.most_words", "contamination.flagged", "contamination.overlap",
         }  # fmt: skip
         assert all(math.isfinite(score["value"]) and score["n"] > 0 for score in scores.values())
         assert all(scores[task]["stderr"] is not None for task in tasks)
@@ -52,7 +53,8 @@ def test_every_checkpoint_has_every_metric(scored: tuple[Path, Path]):
     kept = body["checkpoints"]["base"]["policy_audience.kept"]
     assert (kept["value"], kept["stderr"], kept["n"], kept["noise"]) == (0.0, 0.0, 6, None)
     assert set(body["tasks"]) == {
-        "facts_seen", "facts_unseen", "next_sentence", "answers", "policy_audience", "validation",
+        "facts_seen", "facts_unseen", "cloze", "next_sentence", "answers", "policy_audience", "validation",
+        "verbatim", "contamination",
     }  # fmt: skip
     for name, score in body["checkpoints"]["base"].items():
         assert score["settings"] == body["tasks"][name.split(".")[0]]["settings_digest"]

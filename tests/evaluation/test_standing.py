@@ -48,7 +48,7 @@ def test_one_changed_task_costs_that_task(
         return tmp_path / name
 
     first = run("first", artifacts)
-    assert len(asked) == 2 * 6
+    assert len(asked) == 2 * 9
     again = run("again", artifacts)
     assert asked == []
     for name in ("scorecard.json", "items.parquet"):
@@ -62,7 +62,7 @@ def test_one_changed_task_costs_that_task(
     fewer = run("fewer", changed)
     assert [task for _, task in asked] == ["facts_seen"] * 2
     fresh = run("fresh", changed, local_context(tmp_path / "elsewhere"))
-    assert len(asked) == 2 * 6
+    assert len(asked) == 2 * 9
     for name in ("scorecard.json", "items.parquet"):
         assert (fewer / name).read_bytes() == (fresh / name).read_bytes()
 

@@ -32,6 +32,7 @@ def test_source_file_points_at_it():
     placed = load_source(ROOT / "sources" / "sample.yaml")
     assert placed.location == str(ROOT / "data" / "sample" / "documents")
     assert placed.facts == ROOT / "data" / "sample" / "facts.jsonl"
+    assert placed.canaries == ROOT / "data" / "sample" / "canaries.yaml"
 
 
 def test_another_seed_is_another_organisation(tmp_path):

@@ -23,6 +23,7 @@ KINDS = (
 )  # fmt: skip
 """How often each kind comes, of as many."""
 REMEMBERED = 8  # clean documents that a twin may be made of
+OLDER = "-v1."  # what the name of an older version ends with
 ITEMS = 6  # benchmark items of a unit
 
 
@@ -100,7 +101,7 @@ def write_dirty(
     planted = 0
     for number, written in enumerate(write(unit, documents - dirty, company), 1):
         truth = _truth_of(written, clean)
-        if written.document and not truth.duplicate_of:
+        if written.document and truth.kind == "clean":
             clean.append((written.path, written.document))
         yield _finished(written.path, Page("", "", "", truth, written.data, written.told), company, draw)
         due = dirty * number // (documents - dirty)
@@ -112,6 +113,8 @@ def write_dirty(
 
 def _truth_of(written: Written, clean: deque[tuple[str, Document]]) -> Truth:
     """What is true of a clean document: some are older versions or copies of the one before."""
+    if clean and OLDER in written.path:
+        return Truth(kind="superseded", language="en", superseded_by=clean[-1][0])
     if clean and "/archive/" in written.path:
         path, document = clean[-1]
         kind = "exact-duplicate" if document == written.document else "near-duplicate"

@@ -1,16 +1,43 @@
-"""Knowledge items from a facts file: each fact in a wording the documents use, and in one they never use."""
+"""Items from a facts file: each fact in a wording the documents use, and in one they never use."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from forge_dagster.errors import DataError
+from forge_dagster.evaluation.item import Item, ItemTask, shuffled
 from forge_dagster.stage import FrozenModel
 
+TASKS = (
+    ItemTask(
+        name="facts_seen",
+        role="knowledge",
+        choices=4,
+        description="Facts of the training documents, asked in a wording the documents use; 4 choices of one type.",
+    ),
+    ItemTask(
+        name="facts_unseen",
+        role="knowledge",
+        choices=4,
+        description="The same facts, asked in a wording the documents never use.",
+    ),
+    ItemTask(
+        name="facts_untaught",
+        role="generalisation",
+        choices=4,
+        description="Facts that held-out documents alone state: nothing but chance is expected.",
+    ),
+)
 Text = Annotated[str, Field(min_length=1)]
+
+
+class Stated(NamedTuple):
+    """A document that states facts, and the side that its text, or that of its duplicate, is on."""
+
+    id: str
+    side: str
 
 
 class Fact(FrozenModel):
@@ -56,24 +83,26 @@ def read_facts(path: Path) -> Iterator[Fact]:
             yield fact
 
 
-def shuffled(choices: list[str], key: str) -> list[str]:
-    """Choices in an order that only the key decides."""
-    return sorted(choices, key=lambda choice: hashlib.sha256(f"{key}:{choice}".encode()).digest())
+def fact_items(path: Path, stated: Mapping[str, Stated]) -> tuple[dict[str, list[Item]], int]:
+    """Items by task, and how many facts were left out; `stated`: a document's path -> what became of it.
 
-
-def fact_items(path: Path, ids: Mapping[str, str]) -> tuple[dict[str, list[dict[str, Any]]], int]:
-    """Items of `facts_seen` and `facts_unseen`, and how many facts were left out; `ids`: a document's path -> its id.
-
-    A fact is left out when no clean document states it: nobody can learn it. Raises DataError if that leaves none.
+    A fact that training documents state is asked in their wording and in another; one that held-out documents alone
+    state is asked apart: no model can know it. A fact is left out when no clean document states it. Raises DataError
+    if that leaves none.
     """
-    items: dict[str, list[dict[str, Any]]] = {"facts_seen": [], "facts_unseen": []}
+    items: dict[str, list[Item]] = {task.name: [] for task in TASKS}
     left_out = 0
     for fact in read_facts(path):
-        documents = sorted({ids[name] for name in fact.documents if name in ids})
-        if not documents:
+        found = [stated[name] for name in fact.documents if name in stated]
+        if not found:
             left_out += 1
             continue
-        for task, query in (("facts_seen", fact.seen), ("facts_unseen", fact.unseen)):
+        documents = sorted({each.id for each in found})
+        taught = any(each.side == "train" for each in found)
+        asked = (
+            (("facts_seen", fact.seen), ("facts_unseen", fact.unseen)) if taught else (("facts_untaught", fact.seen),)
+        )
+        for task, query in asked:
             choices = shuffled([fact.answer, *fact.distractors], f"{task}/{fact.id}")
             items[task].append(
                 {
@@ -85,7 +114,7 @@ def fact_items(path: Path, ids: Mapping[str, str]) -> tuple[dict[str, list[dict[
                     "fact": fact.id,
                 }
             )
-    if not items["facts_seen"]:
+    if not any(items.values()):
         raise DataError(
             f"{path}: none of its {left_out} facts names a document of the source",
             rule="`documents` holds paths relative to the source's folder",
