@@ -1,5 +1,6 @@
 """Every hop of the pipeline, in an order in which inputs come first."""
 
+from assets.comparisons import comparison_hops
 from assets.documents import document_hops
 from assets.hop import Hop
 from assets.models import model_hops
@@ -9,5 +10,11 @@ from forge_dagster.declared import Declared
 
 
 def all_hops(declared: Declared) -> list[Hop]:
-    """Documents, then open weights, then tokens, then each recipe's model."""
-    return [*document_hops(declared), *weights_hops(declared), *token_hops(declared), *model_hops(declared)]
+    """Documents, then open weights, then tokens, then each recipe's model, then comparisons of them."""
+    return [
+        *document_hops(declared),
+        *weights_hops(declared),
+        *token_hops(declared),
+        *model_hops(declared),
+        *comparison_hops(declared),
+    ]

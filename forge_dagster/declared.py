@@ -1,4 +1,4 @@
-"""Everything a person declares as data: sources, pairs, recipes, policies, decisions; read and validated together."""
+"""Everything a person declares as data: sources, pairs, recipes, policies, comparisons, decisions; read together."""
 
 import importlib
 from collections.abc import Mapping
@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from forge_dagster.chain import chain, stage_module, teachers_exist
+from forge_dagster.chain import chain, scored, stage_module, teachers_exist
+from forge_dagster.comparison import Comparison, load_comparisons
 from forge_dagster.corpus import kinds, names
 from forge_dagster.errors import RecipeError
 from forge_dagster.evaluation.own_task import OwnTask, load_own_tasks
@@ -34,6 +35,7 @@ class Declared(FrozenModel):
     review: Review = Review()
     own_tasks: Mapping[str, OwnTask] = {}
     overrides: Mapping[str, tuple[Override, ...]] = {}
+    comparisons: Mapping[str, Comparison] = {}
 
     def weights(self) -> dict[str, WeightsSpec]:
         """Open weights by name. Raises RecipeError if two recipes mean different ones by a name."""
@@ -84,7 +86,7 @@ def source_settings(source: Source) -> Any:
 
 
 def load_declared() -> Declared:
-    """Read sources, pairs, recipes and policies from their folders. Raises RecipeError or SourceError."""
+    """Read everything from its folder. Raises RecipeError or SourceError."""
     recipes = load_recipes(folder_of("recipes"))
     for recipe in recipes.values():
         for entry in recipe.stages:
@@ -103,12 +105,16 @@ def load_declared() -> Declared:
         policy_settings(policy)
     pairs = load_pair_sources(folder_of("sources") / "pairs")
     overrides = load_overrides(folder_of("recipes") / "overrides")
+    comparisons = load_comparisons(folder_of("comparisons"))
+    for comparison in comparisons.values():
+        _compares_what_is_there(comparison, recipes)
     declared = Declared(
         sources=sources,
         recipes=recipes,
         policies=policies,
         pairs=pairs,
         overrides=overrides,
+        comparisons=comparisons,
         review=load_review(folder_of("evals")),
         own_tasks=load_own_tasks(folder_of("evals")),
     )
@@ -125,4 +131,15 @@ def _mixes_what_is_there(recipe: Recipe, sources: Mapping[str, PlacedSource]) ->
             f"{recipe.name}: mixture or tokenizer name source {', '.join(unknown)}",
             rule=f"a source is one of {', '.join(sorted(sources))}",
             mend="correct the recipe, or add the source's file",
+        )
+
+
+def _compares_what_is_there(comparison: Comparison, recipes: Mapping[str, Recipe]) -> None:
+    known = {f"{name}/{stage}" for name, recipe in recipes.items() for stage in scored(recipe)}
+    unknown = sorted({f"{arm.recipe}/{arm.stage}" for arm in comparison.arms} - known)
+    if unknown:
+        raise RecipeError(
+            f"comparison {comparison.name}: an arm is {', '.join(unknown)}",
+            rule=f"an arm is RECIPE and STAGE of a whole model: {', '.join(sorted(known))}",
+            mend="correct the comparison, or add the recipe",
         )

@@ -9,7 +9,8 @@ from forge_dagster.source import Name, load_named
 from forge_dagster.stage import FrozenModel
 
 MOE = ("mixtral", "qwen3_moe")
-BEGINNINGS = ("base", "continued")
+BEGINNINGS = ("base", "continued", "start")
+"""A recipe's first stage: from scratch, or from open weights, trained further or taken as they are."""
 UNTRAINED = "untrained"
 """Name under which the scores of the model before its training stand; for open weights, of these as they came."""
 INCUMBENT = "incumbent"
@@ -188,11 +189,11 @@ class Recipe(FrozenModel):
                 f"tokenizer.kind = {self.tokenizer.kind!r}; `inherited` goes with `weights`, `byte-bpe` with `model`"
             )
         kinds, names = [entry.stage for entry in self.stages], [entry.called for entry in self.stages]
-        first = "continued" if self.weights else "base"
-        if kinds[0] != first:
+        first = BEGINNINGS[1:] if self.weights else BEGINNINGS[:1]
+        if kinds[0] not in first:
             raise ValueError(
-                f"the first stage is {kinds[0]!r}; a recipe begins with base (from scratch) or continued (from "
-                f"weights), here {first}"
+                f"the first stage is {kinds[0]!r}; a recipe begins with base (from scratch), or continued or start "
+                f"(from weights), here {' or '.join(first)}"
             )
         again = [kind for kind in kinds[1:] if kind in BEGINNINGS]
         if again:

@@ -11,7 +11,9 @@ import typer
 from forge_dagster.cli import (
     assess,
     benchmark,
+    bisect,
     chat,
+    compare_approaches,
     corpus,
     inspect,
     override,
@@ -37,8 +39,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (run, assess, status, show, scorecard, override, inspect, verify, sample, schema, chat, ui):
-    app.command(name=module.__name__.rsplit(".", 1)[-1])(module.command)
+COMMANDS = (
+    run, assess, status, show, scorecard, override, compare_approaches, bisect, inspect, verify, sample, schema, chat,
+    ui,
+)  # fmt: skip
+for module in COMMANDS:
+    app.command(name=module.__name__.rsplit(".", 1)[-1].replace("_", "-"))(module.command)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(benchmark.app, name="benchmark")
 

@@ -3,9 +3,11 @@
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 
 from forge_dagster.chain import stage_module, stage_names
 from forge_dagster.cli.console import print_json
+from forge_dagster.comparison import Comparison
 from forge_dagster.declared import kind_module, kind_names
 from forge_dagster.errors import UserError
 from forge_dagster.pair_source import Generator, Given
@@ -17,7 +19,14 @@ from forge_dagster.source import Source
 
 def schemas() -> dict[str, dict[str, Any]]:
     """JSON Schema by kind; each training stage, kind of source and kind of policy has one for its settings."""
-    kinds = {"recipe": Recipe, "source": Source, "policy": Policy, "pairs/given": Given, "pairs/generator": Generator}
+    kinds: dict[str, type[BaseModel]] = {
+        "recipe": Recipe,
+        "source": Source,
+        "policy": Policy,
+        "comparison": Comparison,
+        "pairs/given": Given,
+        "pairs/generator": Generator,
+    }
     stages = {f"stage/{name}": stage_module(name).Settings for name in stage_names()}
     reached = {f"kind/{name}": kind_module(name).Settings for name in kind_names()}
     kept = {f"policy/{name}": policy_kind(name).Settings for name in policy_kind_names()}
@@ -27,10 +36,12 @@ def schemas() -> dict[str, dict[str, Any]]:
 def command(
     kind: Annotated[
         str | None,
-        typer.Argument(help="recipe, source, policy, pairs/KIND, stage/NAME, kind/NAME or policy/NAME; default: all."),
+        typer.Argument(
+            help="recipe, source, policy, comparison, pairs/KIND, stage/NAME, kind/NAME or policy/NAME; default: all."
+        ),
     ] = None,
 ) -> None:
-    """Print the JSON Schema of recipes, sources, policies and stage settings."""
+    """Print the JSON Schema of recipes, sources, policies, comparisons and stage settings."""
     found = schemas()
     if kind is not None and kind not in found:
         raise UserError(f"{kind!r}", rule=f"one of {', '.join(found)}", mend="choose one of these")

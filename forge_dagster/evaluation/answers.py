@@ -22,7 +22,7 @@ METRICS = {"form": Metric(better="higher"), "correct": Metric(better="higher")}
 
 def answers(inputs: Mapping[str, Path], config: Measuring, work: Path) -> Sequence[Task]:
     """`answers.form` and `answers.correct`."""
-    items = _questions(inputs["instructions"], config.most_answers)
+    items = questions(inputs["instructions"], config.most_answers)
     form: str = policy_settings(config.policy).form
     path = write_items(work / f"{NAME}.jsonl", items)
     digests = item_digests(NAME, items, [item["id"] for item in items])
@@ -57,7 +57,7 @@ def write_items(path: Path, items: Sequence[Mapping[str, Any]]) -> Path:
     return path
 
 
-def _questions(folder: Path, most: int) -> list[dict[str, str]]:
+def questions(folder: Path, most: int) -> list[dict[str, str]]:
     """Held-out instructions; a question that holds a control token's text would not be asked as text."""
     rows = pq.read_table(folder / "rows.parquet", columns=["question", "answer", "split"]).to_pylist()
     asked = {

@@ -63,7 +63,7 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
     """Write scorecard.json and items.parquet. Any failed evaluation raises; none becomes a number."""
     from forge_dagster.evaluation.plot import plot_scores
 
-    _data_in(context.work / "datasets")
+    data_in(context.work / "datasets")
     tasks = tasks_of(inputs, config, context.work)
     asking = {task.name: asked(task) for task in tasks}
     known(config.gates, metrics_of(asking))
@@ -78,7 +78,7 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
                 if context.cancelled():
                     raise InterruptedRun("evaluation stopped", mend="run the same command again")
 
-            found[name] = _measured(name, candidate, tasks, standing, config.seed, progress)
+            found[name] = measured(name, candidate, tasks, standing, config.seed, progress)
     evidence.write_evidence(found, out / evidence.FILE)
     results = evidence.read_evidence(out / evidence.FILE)
     body = assembled(
@@ -167,7 +167,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _measured(
+def measured(
     name: str,
     candidate: Candidate,
     tasks: Sequence[Task],
@@ -194,7 +194,7 @@ def _measured(
     return found
 
 
-def _data_in(folder: Path) -> None:
+def data_in(folder: Path) -> None:
     """Let `datasets` keep its copies of items in `folder`."""
     os.environ["HF_DATASETS_CACHE"] = str(folder)
     import datasets

@@ -54,7 +54,7 @@ def train(
     """Pre-train what `begin`, given the size of the vocabulary, returns; write it as `run` says."""
     from forge_dagster.model.folder import write_model
     from forge_dagster.tokens.reader import open_documents
-    from forge_dagster.training.cost import matmul_peak
+    from forge_dagster.training.cost import matmul_peak, write_cost
     from forge_dagster.training.execution import execution
     from forge_dagster.training.launch import launch
     from forge_dagster.training.learner import Learner
@@ -104,6 +104,7 @@ def train(
         routers.close()
     write_model(model, inputs["tokenizer"], out)
     (out / TRAINING).write_bytes(canonical_json(_training(outcome, uses)) + b"\n")
+    write_cost(out, tokens=outcome.steps * settings.batch_tokens, operations=outcome.operations)
     rows = read(outcome.log)
     _keep_beside(rows, context)
     return Report(
@@ -164,15 +165,11 @@ def check_trained(content: Path) -> list[Finding]:
 
 def _training(outcome: "Outcome", uses: "list[LayerUse]") -> dict[str, Any]:
     """What happened in the training that the weights show no more; the routers are those of the last validation."""
-    from forge_dagster.training.cost import FORMULA
-
     return {
         "steps": outcome.steps,
         "updates": outcome.updates,
         "skipped": outcome.guard.skipped,
         "rewinds": [{"steps_done": done, "back_to": anchor} for done, anchor in outcome.guard.rewinds],
-        "floating_point_operations": outcome.operations,
-        "formula": FORMULA,
         "routers": [use._asdict() for use in uses],
     }
 

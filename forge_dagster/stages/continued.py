@@ -1,4 +1,4 @@
-"""The continued stage: open weights trained further on the token shards, with a share of general text replayed."""
+"""The continued stage: open weights trained further on the token shards; a share of general text may be replayed."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 from forge_dagster.source import Name
 from forge_dagster.stage import Report, StageContext
 from forge_dagster.stages import base
-from forge_dagster.tokens.mixture import Mixture
 from forge_dagster.training import settings as training
 from forge_dagster.training.job import TrainingJob
 
@@ -25,11 +24,16 @@ FORGETTING = "forgetting.json"
 class Settings(training.Settings):
     """Settings of the continued stage: those of base, and which source of the mixture is general text."""
 
-    mixture: Mixture = Field(description="share and epochs of each source")
-    replay: Name = Field(description="source of general text, replayed against forgetting; its share is its weight")
+    replay: Name | None = Field(
+        description="source of general text, replayed against forgetting; its share is its weight. null: none is"
+    )
 
     @model_validator(mode="after")
     def replays_something(self) -> Self:
+        if self.replay is None:
+            return self
+        if self.mixture is None:
+            raise ValueError(f"replay = {self.replay!r}, and no mixture says what its share is")
         shares = {name: share for name, share in self.mixture.shares().items() if share}
         if self.replay not in shares or len(shares) < 2:
             raise ValueError(
@@ -58,6 +62,7 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     report = base.train(inputs, config, out, context, begin)
     after = _by_source(load_model(out), inputs["token_shards"], config.settings, context)
     replay = config.settings.replay
+    forgotten = {} if replay is None else {"forgotten_bits_per_byte": after[replay] - before[replay]}
     told = {
         "replay": replay,
         "measure": "validation bits per byte, in windows of sequence_length",
@@ -67,19 +72,21 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     metrics = {
         **{f"{name}_bits_per_byte_before": score for name, score in before.items()},
         **{f"{name}_bits_per_byte_after": score for name, score in after.items()},
-        "forgotten_bits_per_byte": after[replay] - before[replay],
+        **forgotten,
     }
     return report.model_copy(update={"metrics": {**report.metrics, **metrics}})
 
 
 def _by_source(model: "PreTrainedModel", shards: Path, settings: Settings, context: StageContext) -> dict[str, float]:
-    """Validation bits per byte of each source of the mixture."""
+    """Validation bits per byte of each source of the mixture; without one, of every source."""
+    from forge_dagster.tokens.reader import open_documents
     from forge_dagster.training.precision import thread_limit, threads
     from forge_dagster.training.validation import bits_per_byte
 
+    read = settings.mixture.sources if settings.mixture else open_documents(shards, "validation").sources
     scores = {}
     with thread_limit(threads()):
-        for name in sorted(settings.mixture.sources):
+        for name in sorted(read):
             context.progress(0, settings.steps, f"scoring {name}")
             scores[name] = bits_per_byte(
                 model,

@@ -31,10 +31,17 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
 
     from forge_dagster.model.folder import write_model
     from forge_dagster.training import trl_common as common
+    from forge_dagster.training.conversations import epoch_cost, taught
+    from forge_dagster.training.cost import write_cost
 
     model, tokenizer = common.begin(inputs, config.seed)
     report = tune(inputs, config, context, model=model, tokenizer=tokenizer, trainer=SFTTrainer)
     write_model(model, inputs["tokenizer"], out)
+    settings, counts = config.settings, report.counts
+    told = taught(inputs["instructions"], inputs["tokenizer"], settings.answer_template, settings.max_length)
+    tokens, operations = epoch_cost(model, told)
+    epochs = counts["steps"] / -(-counts["rows"] // settings.batch_size)
+    write_cost(out, tokens=round(epochs * tokens), operations=round(epochs * operations))
     return report
 
 

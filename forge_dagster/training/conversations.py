@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from forge_dagster.errors import DataError
 from forge_dagster.tokens.control import PAD_ID
 from forge_dagster.tokens.encoding import encode_chat, load_encoder
+from forge_dagster.tokens.order import Span
 from forge_dagster.training.batches import IGNORED
+from forge_dagster.training.cost import Cost
 from forge_dagster.training.trl_common import text_rows
 
 
@@ -49,6 +52,12 @@ def taught(instructions: Path, tokenizer: Path, template: str, max_length: int) 
             mend="raise max_length in the recipe",
         )
     return Taught(examples, too_long)
+
+
+def epoch_cost(model: PreTrainedModel, told: Taught) -> tuple[int, int]:
+    """Tokens and floating-point operations of one epoch over the conversations, padding not counted."""
+    lengths = [len(example["input_ids"]) for example in told.examples]
+    return sum(lengths), Cost(model).of([[Span(0, 0, length) for length in lengths]])
 
 
 def pack(examples: Sequence[dict[str, list[int]]], length: int) -> list[dict[str, list[int]]]:

@@ -9,10 +9,13 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from forge_dagster.errors import DataError
+from forge_dagster.provenance.canonical import canonical_json
 from forge_dagster.tokens.order import Span
 from forge_dagster.training.execution import Execution
 
 FORMULA = "6 N a token and 12 L H Q a pair of attention (Chowdhery et al. 2022, PaLM, appendix B), causal pairs only"
+COST = "cost.json"
 PEAK_SIZES = (1024, 2048)
 PEAK_ROUNDS = 4
 
@@ -31,6 +34,25 @@ class Cost:
         lengths = [span.length for spans in rows for span in spans]
         pairs = sum(length * (length + 1) // 2 for length in lengths)
         return self.a_token * sum(lengths) + self.a_pair * pairs
+
+
+def write_cost(out: Path, *, tokens: int, operations: int) -> None:
+    """Write into a checkpoint what its stage cost: tokens that the model learned from, padding not counted."""
+    body = {"tokens": tokens, "floating_point_operations": operations, "formula": FORMULA}
+    (out / COST).write_bytes(canonical_json(body) + b"\n")
+
+
+def read_cost(folder: Path) -> tuple[int, int]:
+    """Tokens and operations of the stage that made a checkpoint. Raises DataError if it does not say."""
+    path = folder / COST
+    if not path.is_file():
+        raise DataError(
+            f"{folder} has no {COST}",
+            rule="base, continued, start and sft say what they cost",
+            mend="compare checkpoints of these stages",
+        )
+    body = json.loads(path.read_bytes())
+    return body["tokens"], body["floating_point_operations"]
 
 
 def _active(name: str, size: int, config: Any) -> int:

@@ -54,6 +54,23 @@ def test_a_broken_recipe(forge, tmp_path: Path, monkeypatch):
     assert "heads = 5 does not divide hidden_size = 192" in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("bisect", "tiny-dense@aa", "tiny-dense", "--plan"), "0 versions match"),
+        (("bisect", "tiny-dense", "tiny-dense", "--json"), "programs are not asked"),
+        (("compare-approaches", "--recipe", "huge"), "tiny-dense"),
+        (("compare-approaches", "--weights", "a.gguf", "--general", "b"), "a base is given or trained"),
+        (("compare-approaches", "--weights", "nowhere.gguf"), "no such file"),
+    ],
+)
+def test_what_cannot_be_compared_or_looked_through(forge, arguments: tuple[str, ...], said: str):
+    code, out, err = forge(*arguments)
+    assert code == 2
+    assert said in err
+    assert not out
+
+
 @pytest.mark.parametrize("artifact", ["corpus", "../../etc", "corpus@zz"])
 def test_show_of_what_is_not_there(forge, artifact: str):
     code, _, err = forge("show", artifact)

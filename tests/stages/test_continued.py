@@ -8,16 +8,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from pydantic import ValidationError
 
 from forge_dagster.errors import DataError
 from forge_dagster.model import weights
+from forge_dagster.model.folder import load_model
+from forge_dagster.model.start import starting_model
 from forge_dagster.model.weights_config import WeightsConfig
 from forge_dagster.recipe import InheritedTokenizerSpec, ModelSpec, TokenizerSpec
 from forge_dagster.stage import NoConfig, local_context
-from forge_dagster.stages import base, continued
+from forge_dagster.stages import base, continued, start
 from forge_dagster.tokens import inherited, shards, tokenizer
 from forge_dagster.tokens.mixture import CHECK_NAME
+from forge_dagster.training.cost import read_cost
 from forge_dagster.training.job import TrainingJob
 
 SHAPE = ModelSpec(
@@ -110,6 +114,25 @@ def test_the_domain_is_learned_and_forgetting_measured(inputs: dict[str, Path], 
     again, _ = _run(inputs, tmp_path / "two")
     digests = [{p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in f.iterdir()} for f in (out, again)]
     assert digests[0] == digests[1]
+
+
+def test_without_replay_every_source_is_scored_and_nothing_is_called_forgotten(
+    inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    out, report = _run(inputs, tmp_path, tokens=256 * 4, replay=None, mixture=None)
+    told = json.loads((out / continued.FORGETTING).read_text())
+    assert told["replay"] is None
+    assert set(told["sources"]) == {"general", "plant"}
+    assert "forgotten_bits_per_byte" not in report.metrics
+
+
+def test_a_start_is_the_weights_as_they_came(inputs: dict[str, Path], tmp_path: Path) -> None:
+    job = TrainingJob[start.Settings](seed=5, model=None, settings=start.Settings())
+    start.STAGE.run(inputs, job, tmp_path, local_context(tmp_path / "context"))
+    assert all(finding.passed for finding in start.STAGE.check(tmp_path))
+    assert read_cost(tmp_path) == (0, 0)
+    expected, found = starting_model(inputs["weights"], inputs["tokenizer"]), load_model(tmp_path)
+    assert all(torch.equal(mine, found.state_dict()[name]) for name, mine in expected.state_dict().items())
 
 
 def test_a_share_that_was_not_kept_fails_its_check(inputs: dict[str, Path], tmp_path: Path) -> None:

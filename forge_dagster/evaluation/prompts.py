@@ -1,0 +1,156 @@
+"""What an arm of a comparison is asked: the benchmark and held-out questions, with passages where it retrieves.
+
+An item keeps its name whatever stands before its question, so that the answers of two arms can be paired.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tokenizers import Tokenizer
+
+from forge_dagster.comparison import Arm, Comparison
+from forge_dagster.errors import RecipeError
+from forge_dagster.evaluation.answers import questions, write_items
+from forge_dagster.evaluation.choices import choice_task
+from forge_dagster.evaluation.harness import ANSWER_TOKENS, evaluate, how, read_items, replies
+from forge_dagster.evaluation.held_out import validation
+from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
+from forge_dagster.evaluation.retrieval import Passages, with_passages
+from forge_dagster.evaluation.score import Metric, Result
+from forge_dagster.policy_kinds import policy_settings
+from forge_dagster.provenance.canonical import fingerprint
+from forge_dagster.rewards import in_form, is_correct
+from forge_dagster.tokens.encoding import load_encoder
+
+ANSWERS = "answers"
+TOKENS = "tokens"
+"""Metric of a reply: how many tokens it has; a cost, not a merit."""
+FRAME = 4
+"""Control tokens around a question in the chat; before a text stands one."""
+
+
+class Asked(NamedTuple):
+    """A task as one arm is asked it; `prompt_tokens` is the mean of an item, its choices or the marks of the chat too.
+
+    `holds_answer` is the share of items whose right answer stands, word for word, in the passages; null without them.
+    """
+
+    task: Task
+    prompt_tokens: float
+    holds_answer: float | None
+
+
+class Prompts:
+    """Makes the tasks of arms from the same items."""
+
+    def __init__(self, inputs: Mapping[str, Path], config: Measuring, comparison: Comparison, work: Path) -> None:
+        self._inputs, self._config, self._work = inputs, config, work
+        self._budget = comparison.inference_tokens
+        retrieves = any(arm.retrieval for arm in comparison.arms)
+        self._passages = Passages(inputs["corpus"], comparison.retrieval) if retrieves else None
+
+    def of(self, arm: Arm, folder: Path, positions: int) -> list[Asked]:
+        """Every task of an arm whose model and tokenizer lie in `folder` and that reads `positions` tokens.
+
+        Raises RecipeError if the model reads fewer tokens than the budget or a question alone passes it.
+        """
+        if positions < self._budget:
+            raise RecipeError(
+                f"{arm.name}: the model reads {positions} tokens, the budget of an answer is {self._budget}",
+                rule="every arm may use the whole budget",
+                mend=f"set inference_tokens to {positions} or less, or raise sequence_length of the base stage",
+            )
+        encoder = load_encoder(folder)
+        benchmark = self._inputs["domain_benchmark"]
+        tasks = json.loads((benchmark / "benchmark.json").read_bytes())["tasks"]
+        asked = [self._choices(arm, encoder, task, read_items(benchmark / task["items"])) for task in tasks]
+        asked.append(self._answers(arm, encoder))
+        if not arm.retrieval:  # a document is its own context
+            asked += [Asked(task, 0.0, None) for task in validation(self._inputs, self._config, self._work)]
+        return asked
+
+    def _choices(
+        self, arm: Arm, encoder: Tokenizer, task: Mapping[str, Any], items: Sequence[Mapping[str, Any]]
+    ) -> Asked:
+        sizes = [[_size(encoder, f" {choice}") for choice in item["choices"]] for item in items]
+        rooms = [self._budget - 1 - max(size) for size in sizes]
+        queries = [self._prompt(arm, encoder, item["query"], room) for item, room in zip(items, rooms, strict=True)]
+        made = [{**item, "query": query} for item, query in zip(items, queries, strict=True)]
+        golds = [item["choices"][item["gold"]] for item in items]
+        tokens = [1 + _size(encoder, query) + sum(size) / len(size) for query, size in zip(queries, sizes, strict=True)]
+        return Asked(
+            choice_task(task["name"], self._write(arm, task["name"], made), task["version"], self._config.batch_size),
+            sum(tokens) / len(tokens),
+            _held(arm, items, queries, golds, "query"),
+        )
+
+    def _answers(self, arm: Arm, encoder: Tokenizer) -> Asked:
+        items = questions(self._inputs["instructions"], self._config.most_answers)
+        room = self._budget - FRAME - ANSWER_TOKENS
+        asked = [self._prompt(arm, encoder, item["question"], room) for item in items]
+        made = [{**item, "question": question} for item, question in zip(items, asked, strict=True)]
+        path = self._write(arm, ANSWERS, made)
+        tokens = [FRAME + _size(encoder, question) for question in asked]
+        return Asked(
+            _answer_task(path, made, encoder, policy_settings(self._config.policy).form, self._config.batch_size),
+            sum(tokens) / len(tokens),
+            _held(arm, items, asked, [item["answer"] for item in items], "question"),
+        )
+
+    def _prompt(self, arm: Arm, encoder: Tokenizer, query: str, room: int) -> str:
+        if not arm.retrieval or self._passages is None:
+            return query
+        return with_passages(query, self._passages.ranked(query), encoder, room)
+
+    def _write(self, arm: Arm, name: str, items: Sequence[Mapping[str, Any]]) -> Path:
+        folder = self._work / fingerprint(arm.name)[:16]
+        folder.mkdir(exist_ok=True)
+        return write_items(folder / f"{name}.jsonl", items)
+
+
+def _answer_task(
+    path: Path, items: Sequence[Mapping[str, Any]], encoder: Tokenizer, form: str, batch_size: int
+) -> Task:
+    metrics = {"form": Metric(better="higher"), "correct": Metric(better="higher"), TOKENS: Metric(better="lower")}
+    digests = item_digests(ANSWERS, items, [item["id"] for item in items])
+
+    def judge(doc: Mapping[str, Any], reply: str) -> dict[str, float]:
+        good = in_form(reply, form)
+        right = good and is_correct(reply, doc["answer"])
+        return {"form": float(good), "correct": float(right), TOKENS: float(_size(encoder, reply))}
+
+    def ask(subject: Subject) -> list[Result]:
+        task = replies(ANSWERS, path, judge, list(metrics))
+        found = evaluate(subject.model, subject.tokenizer, task, batch_size=batch_size)
+        return [
+            Result(metric, item, digest, item, value)
+            for (item, digest), values in zip(digests.items(), found, strict=True)
+            for metric, value in values.items()
+        ]
+
+    return Task(
+        name=ANSWERS,
+        items=digests,
+        settings={**how(batch_size), "answer_tokens": ANSWER_TOKENS, "form": form},
+        metrics=metrics,
+        evaluate=ask,
+    )
+
+
+def _held(
+    arm: Arm, items: Sequence[Mapping[str, Any]], prompts: Sequence[str], answers: Sequence[str], key: str
+) -> float | None:
+    """Share of the prompts whose passages state the answer."""
+    if not arm.retrieval:
+        return None
+    held = [
+        answer.lower() in prompt.removesuffix(item[key]).lower()
+        for item, prompt, answer in zip(items, prompts, answers, strict=True)
+    ]
+    return sum(held) / len(held)
+
+
+def _size(encoder: Tokenizer, text: str) -> int:
+    return len(encoder.encode(text, add_special_tokens=False).ids)
