@@ -7,7 +7,7 @@ from forge_dagster.chain import Link, chain, checkpoint_key, scored
 from forge_dagster.declared import Declared, training_job
 from forge_dagster.evaluation.scorecard import ScorecardConfig
 from forge_dagster.recipe import Recipe
-from forge_dagster.release import ReleaseConfig
+from forge_dagster.release import Pairs, ReleaseConfig
 from forge_dagster.stage import FrozenModel
 
 SCORECARD_BATCH = 64  # rows of one forward pass in lm-eval
@@ -102,6 +102,20 @@ def _release(recipe: Recipe, last: str) -> Hop:
             "corpus": "corpus",
             **({"weights": _needed(recipe, "weights")} if recipe.weights else {}),
         },
-        config=lambda declared: ReleaseConfig(recipe=declared.recipes[recipe.name]),
+        config=lambda declared: ReleaseConfig(
+            recipe=declared.recipes[recipe.name], pairs=_pairs(declared, declared.recipes[recipe.name])
+        ),
         kinds=frozenset({"huggingface"}),
+    )
+
+
+def _pairs(declared: Declared, recipe: Recipe) -> tuple[Pairs, ...]:
+    """The sources of pairs that a recipe learns from: preferences where a stage reads them, the others become
+    instructions, of which policy items and preferences are made as well."""
+    needs = {name for link in chain(recipe) for name in link.module.NEEDS}
+    asked = bool(needs & {"instructions", "policy_items", "preferences"})
+    return tuple(
+        Pairs(name=name, kind=placed.source.kind, licence=placed.source.licence)
+        for name, placed in sorted(declared.pairs.items())
+        if ("preferences" in needs if placed.source.kind == "preference" else asked)
     )

@@ -62,7 +62,8 @@ def model_card(
             + ", ".join(f"{name} ({count:,})" for name, count in data["documents_by_licence"].items())
             + ". Sensitivity: "
             + ", ".join(f"{name} ({count:,})" for name, count in data["documents_by_sensitivity"].items())
-            + ".",
+            + "."
+            + _pairs(data["pairs"]),
             "",
             "## Scores",
             "",
@@ -85,6 +86,13 @@ def model_card(
             "",
         ]
     )
+
+
+def _pairs(pairs: Sequence[Mapping[str, str]]) -> str:
+    """Which pairs the model learnt from beside the documents' own, under which terms."""
+    if not pairs:
+        return ""
+    return " Pairs: " + ", ".join(f"{each['name']} ({each['kind']}, {each['licence']})" for each in pairs) + "."
 
 
 def _beginning(recipe: Recipe) -> str:

@@ -25,10 +25,19 @@ WEIGHTS = ("config.json", "generation_config.json", "model.safetensors", "tokeni
 NAMES = ("every_weight_is_in_the_manifest", "every_gate_passes")
 
 
+class Pairs(FrozenModel):
+    """A source of pairs beside the documents, and its terms."""
+
+    name: str
+    kind: str
+    licence: str
+
+
 class ReleaseConfig(FrozenModel):
-    """The recipe that is released, its gates included."""
+    """The recipe that is released, its gates included, and the sources of pairs that its stages learnt from."""
 
     recipe: Recipe
+    pairs: tuple[Pairs, ...]
 
 
 def read_scores(path: Path) -> dict[str, dict[str, Score]]:
@@ -65,7 +74,7 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
             mend="train longer or on more documents, or change `gates` in the recipe",
             findings=[finding.model_dump(mode="json") for finding in _findings(True, failed)],
         )
-    _is_licensed(inputs["corpus"], config.recipe)
+    _is_licensed(inputs["corpus"], config)
     _is_whole(inputs["checkpoint"], inputs["tokenizer"])
     _is_what_was_scored(inputs["checkpoint"], inputs["scorecard"] / "scorecard.json", expected[-1])
     context.progress(1, 3, "copying weights")
@@ -74,7 +83,7 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
         shutil.copyfile(inputs["checkpoint"] / name, out / "model" / name)
     shutil.copyfile(inputs["scorecard"] / "scorecard.json", out / "scorecard.json")
     context.progress(2, 3, "manifest and model card")
-    data = _data_summary(inputs["corpus"])
+    data = _data_summary(inputs["corpus"]) | {"pairs": [pairs.model_dump() for pairs in config.pairs]}
     (out / "README.md").write_text(model_card(config.recipe, scores, verdicts, data), encoding="utf-8")
     files = {path.relative_to(out).as_posix(): sha256_file(path) for path in sorted(out.rglob("*")) if path.is_file()}
     manifest = {
@@ -93,7 +102,8 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
     )
 
 
-def _is_licensed(corpus: Path, recipe: Recipe) -> None:
+def _is_licensed(corpus: Path, config: ReleaseConfig) -> None:
+    recipe = config.recipe
     if recipe.weights is not None and recipe.weights.licence == "unknown":
         raise VerdictError(
             f"the licence of the open weights {recipe.weights.name} is unknown",
@@ -107,6 +117,13 @@ def _is_licensed(corpus: Path, recipe: Recipe) -> None:
             f"the licence of source {', '.join(unknown)} is unknown",
             rule="a model is released when the terms of every document it was trained on are known",
             mend="set `licence` in the source's file, or run with --licence, e.g. --licence internal",
+        )
+    unnamed = [pairs.name for pairs in config.pairs if pairs.licence == "unknown"]
+    if unnamed:
+        raise VerdictError(
+            f"the licence of pairs {', '.join(unnamed)} is unknown",
+            rule="a model is released when the terms of all pairs it was trained on are known",
+            mend="set `licence` in sources/pairs",
         )
 
 

@@ -15,7 +15,7 @@ from forge_dagster import release
 from forge_dagster.errors import VerdictError
 from forge_dagster.evaluation.score import scored_digests
 from forge_dagster.recipe import Recipe
-from forge_dagster.release import WEIGHTS, ReleaseConfig
+from forge_dagster.release import WEIGHTS, Pairs, ReleaseConfig
 from forge_dagster.stage import local_context
 from forge_dagster.tokens.encoding import TOKENIZER_FILES
 
@@ -73,13 +73,15 @@ def write_corpus(folder: Path, licence: str = "internal") -> None:
     pq.write_table(pa.Table.from_pylist(rows), folder / "train.parquet")
 
 
-def run(inputs: dict[str, Path], tmp_path: Path, body: Any, recipe: Recipe = RECIPE) -> Path:
+def run(
+    inputs: dict[str, Path], tmp_path: Path, body: Any, recipe: Recipe = RECIPE, pairs: tuple[Pairs, ...] = ()
+) -> Path:
     if isinstance(body, dict):
         body = {"scored": {"base": scored_digests(inputs["checkpoint"])}, **body}
     (inputs["scorecard"] / "scorecard.json").write_text(body if isinstance(body, str) else json.dumps(body))
     out = tmp_path / "out"
     out.mkdir()
-    release.run(inputs, ReleaseConfig(recipe=recipe), out, local_context(tmp_path))
+    release.run(inputs, ReleaseConfig(recipe=recipe, pairs=pairs), out, local_context(tmp_path))
     return out
 
 
@@ -102,6 +104,7 @@ def test_a_release_holds_what_it_names(inputs: dict[str, Path], tmp_path: Path):
         "documents_by_source": {"office": 2, "plant": 3},
         "documents_by_licence": {"internal": 5},
         "documents_by_sensitivity": {"public": 5},
+        "pairs": [],
     }
     assert all(finding.passed for finding in release.check(out))
 
@@ -171,6 +174,25 @@ def test_documents_of_unknown_licence_are_never_released(inputs: dict[str, Path]
     assert "--licence" in refusal.value.mend
 
 
+def test_pairs_are_named_with_their_terms(inputs: dict[str, Path], tmp_path: Path):
+    pairs = (
+        Pairs(name="helpdesk", kind="chat", licence="internal"),
+        Pairs(name="ranked", kind="preference", licence="CC-BY-4.0"),
+    )
+    out = run(inputs, tmp_path, GOOD, pairs=pairs)
+    assert "Pairs: helpdesk (chat, internal), ranked (preference, CC-BY-4.0)." in (out / "README.md").read_text()
+    assert [each["name"] for each in json.loads((out / "manifest.json").read_text())["data"]["pairs"]] == [
+        "helpdesk", "ranked",
+    ]  # fmt: skip
+
+
+def test_pairs_of_unknown_licence_are_never_released(inputs: dict[str, Path], tmp_path: Path):
+    pairs = (Pairs(name="helpdesk", kind="chat", licence="internal"), Pairs(name="web", kind="chat", licence="unknown"))
+    with pytest.raises(VerdictError, match="the licence of pairs web is unknown"):
+        run(inputs, tmp_path, GOOD, pairs=pairs)
+    assert not list((tmp_path / "out").iterdir())
+
+
 def _further(licence: str) -> Recipe:
     weights = {"name": "open", "location": "model.gguf", "origin": "https://example.org", "licence": licence}
     changes = {
@@ -197,7 +219,7 @@ def test_open_weights_of_unknown_licence_are_never_released(inputs: dict[str, Pa
 
 def test_no_scorecard_is_refused(inputs: dict[str, Path], tmp_path: Path):
     with pytest.raises(VerdictError, match="no release without a scorecard"):
-        release.run(inputs, ReleaseConfig(recipe=RECIPE), tmp_path, local_context(tmp_path / "context"))
+        release.run(inputs, ReleaseConfig(recipe=RECIPE, pairs=()), tmp_path, local_context(tmp_path / "context"))
 
 
 @pytest.mark.parametrize("harm", ["change", "add", "remove"])

@@ -82,7 +82,7 @@ def released(tmp_path: Path) -> Callable[[Inputs], Path]:
     def make(inputs: Inputs) -> Path:
         out = tmp_path / "out"
         out.mkdir()
-        release.run(inputs, release.ReleaseConfig(recipe=RECIPE), out, local_context(tmp_path / "context"))
+        release.run(inputs, release.ReleaseConfig(recipe=RECIPE, pairs=()), out, local_context(tmp_path / "context"))
         return out
 
     return make

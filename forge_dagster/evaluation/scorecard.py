@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from forge_dagster.errors import DataError, InterruptedRun, VerdictError
+from forge_dagster.evaluation.overall import overall
 from forge_dagster.evaluation.score import Score, plain, scored_digests
 from forge_dagster.gates import judge, passed
 from forge_dagster.policy import Policy
@@ -82,7 +83,7 @@ def run(inputs: Mapping[str, Path], config: ScorecardConfig, out: Path, context:
             bits = bits_per_byte(model, inputs["token_shards"], most_tokens=config.validation_tokens)
             if not math.isfinite(bits):
                 raise VerdictError(f"{name}: {BITS} = {bits}", rule="a score is a number", mend="train it again")
-            scores[name][BITS] = Score(value=bits, stderr=None, n=1)
+            scores[name] |= {BITS: Score(value=bits, stderr=None, n=1), **overall(scores[name])}
     verdicts = judge(config.gates, plain(scores))
     body = {
         "version": 1,

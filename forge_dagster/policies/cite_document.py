@@ -1,12 +1,14 @@
-"""Cite the document: an answer names the one document that it is from."""
+"""Cite the document: an answer names one document that tells it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from forge_dagster.chance import number
+from forge_dagster.corpus.points import Point, point_of
+from forge_dagster.corpus.words import words
 from forge_dagster.policy import Item, Material
 from forge_dagster.rewards import placeholders, says
 from forge_dagster.stage import FrozenModel
@@ -34,17 +36,23 @@ def reward(text: str, case: Case, settings: Settings) -> float:
 
 
 def items(material: Material, settings: Settings) -> Iterator[Item]:
-    """The questions whose documents have a title of their own."""
+    """The questions that documents with a title of their own answer; best cited is one whose title names the same."""
     bear = Counter(told.title for told in material.documents.values())
     titles = sorted(title for title, count in bear.items() if title and count <= settings.most_alike)
+    telling: dict[Point, set[str]] = defaultdict(set)
+    for asked in material.asked:
+        telling[point_of(asked.question, asked.answer)].update(asked.document_ids)
 
     def cited(answer: str, title: str) -> str:
         said = material.in_form(answer).rstrip(".")
         return settings.template.replace("{document}", title).replace("{answer}", said)
 
     for asked in material.asked:
-        own = {material.documents[name].title for name in asked.document_ids if name in material.documents}
-        right = [title for title in titles if title in own]
+        point = point_of(asked.question, asked.answer)
+        own = {material.documents[name].title for name in telling[point] if name in material.documents}
+        right = sorted(
+            own.intersection(titles), key=lambda title: (-len(point.names.intersection(words(title))), title)
+        )
         wrong = [title for title in titles if title not in own]
         if not right or not wrong:
             continue

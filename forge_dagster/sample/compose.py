@@ -50,7 +50,7 @@ class Composer:
         return document, self._told
 
     def revise(self, document: Document) -> Document:
-        """Return an older version of a document: the same facts, other particulars, one remark more."""
+        """Return a document as it is kept when superseded: other particulars, one remark more."""
         kept = tuple((label, value) for label, value in document.particulars if label != "Status")
         remark = Paragraph(
             f"This version has been superseded and is kept for reference. {self._prose.sentence('planning')}"

@@ -1,6 +1,6 @@
 """The documents of one unit: which form about which subject, what else it mentions, old versions and copies."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from forge_dagster.sample import html, markdown, pdf, plain
@@ -8,13 +8,16 @@ from forge_dagster.sample.blocks import Document
 from forge_dagster.sample.compose import Composer
 from forge_dagster.sample.draw import Cycle, Draw
 from forge_dagster.sample.forms import forms
+from forge_dagster.sample.older import older
 from forge_dagster.sample.voice import Statement
 from forge_dagster.sample.world import Subject, Unit
 
 OTHERS = 6
 """Subjects a document mentions besides its own, as far as the unit has so many."""
-REVISION_EVERY, COPY_EVERY = 50, 100
+REVISION_EVERY, COPY_EVERY = 25, 100
 """One document in so many is an older version, or a copy, of the one before."""
+OLDER, NEWER = "-v1", "-v2"
+"""What the names of two versions end in."""
 RENDERERS: dict[str, Callable[[Document], bytes]] = {
     "md": markdown.render,
     "txt": plain.render,
@@ -32,6 +35,8 @@ class Written:
     told: tuple[Statement, ...]
     document: Document | None
     """What it was rendered from; none where it was written as it is."""
+    superseded_by: str
+    """Path of its newer version; empty if it has none."""
 
 
 def write(unit: Unit, documents: int, company: str) -> Iterator[Written]:
@@ -40,15 +45,16 @@ def write(unit: Unit, documents: int, company: str) -> Iterator[Written]:
     draw = Draw(unit.seed, "mentions", unit.number)
     mentions = Cycle(unit.subjects, draw)
     originals = 0
-    previous: tuple[str, str, Document, tuple[Statement, ...]] | None = None
+    previous: Written | None = None
     for number in range(documents):
-        if previous and number % COPY_EVERY == COPY_EVERY - 1:
-            name, format_, document, told = previous
-            yield _written(unit, "archive", f"copy-of-{name}", format_, document, told)
+        if previous and previous.document and number % COPY_EVERY == COPY_EVERY - 1:
+            name = f"archive/copy-of-{previous.path.rpartition('/')[2]}"
+            yield _written(unit, name, previous.document, previous.told)
             continue
-        if previous and number % REVISION_EVERY == REVISION_EVERY // 2:
-            name, format_, document, told = previous
-            yield _written(unit, "archive", f"old-{name}", format_, composer.revise(document), told)
+        if previous and previous.document and _is_older(number):
+            then, told = older(previous.document, previous.told, Draw(unit.seed, "older", unit.number, number))
+            name = previous.path.partition("/")[2].replace(NEWER, OLDER)
+            yield _written(unit, name, composer.revise(then), told, superseded_by=previous.path)
             continue
         kind, own, visit = _turn(unit, originals)
         choice = forms()[kind]
@@ -56,10 +62,15 @@ def write(unit: Unit, documents: int, company: str) -> Iterator[Written]:
         document, statements = composer.compose(
             form, number, own, _others(mentions, own, min(OTHERS, len(unit.subjects) - 1))
         )
-        name = f"{form.name}-{own.name.lower().replace(' ', '-')}-{number:04d}"
-        previous = (name, form.format, document, tuple(statements))
+        version = NEWER if number + 1 < documents and _is_older(number + 1) else ""
+        name = f"{kind}/{form.name}-{own.name.lower().replace(' ', '-')}-{number:04d}{version}.{form.format}"
+        previous = _written(unit, name, document, statements)
         originals += 1
-        yield _written(unit, kind, *previous)
+        yield previous
+
+
+def _is_older(number: int) -> bool:
+    return number % REVISION_EVERY == REVISION_EVERY // 2
 
 
 def _turn(unit: Unit, place: int) -> tuple[str, Subject, int]:
@@ -80,7 +91,7 @@ def _others(mentions: Cycle[Subject], own: Subject, count: int) -> list[Subject]
 
 
 def _written(
-    unit: Unit, folder: str, name: str, format_: str, document: Document, told: tuple[Statement, ...]
+    unit: Unit, name: str, document: Document, told: Sequence[Statement], *, superseded_by: str = ""
 ) -> Written:
-    path = f"unit-{unit.number:04d}/{folder}/{name}.{format_}"
-    return Written(path, RENDERERS[format_](document), told, document)
+    data = RENDERERS[name.rpartition(".")[2]](document)
+    return Written(f"unit-{unit.number:04d}/{name}", data, tuple(told), document, superseded_by)

@@ -43,7 +43,7 @@ def test_every_checkpoint_has_every_metric(scored: tuple[Path, Path]):
     tasks = {"facts_seen.acc", "facts_unseen.acc", "next_sentence.acc"}
     for scores in body["checkpoints"].values():
         assert set(scores) == tasks | {
-            "answers.form", "answers.correct", "policy_audience.kept", "validation.bits_per_byte",
+            "answers.form", "answers.correct", "policy.kept", "policy_audience.kept", "validation.bits_per_byte",
         }  # fmt: skip
         assert all(math.isfinite(score["value"]) and score["n"] > 0 for score in scores.values())
         assert all(scores[task]["stderr"] is not None for task in tasks)

@@ -100,7 +100,7 @@ def write_dirty(
     planted = 0
     for number, written in enumerate(write(unit, documents - dirty, company), 1):
         truth = _truth_of(written, clean)
-        if written.document and not truth.duplicate_of:
+        if written.document and truth.kind == "clean":
             clean.append((written.path, written.document))
         yield _finished(written.path, Page("", "", "", truth, written.data, written.told), company, draw)
         due = dirty * number // (documents - dirty)
@@ -112,6 +112,8 @@ def write_dirty(
 
 def _truth_of(written: Written, clean: deque[tuple[str, Document]]) -> Truth:
     """What is true of a clean document: some are older versions or copies of the one before."""
+    if written.superseded_by:
+        return Truth(kind="superseded", language="en", superseded_by=written.superseded_by)
     if clean and "/archive/" in written.path:
         path, document = clean[-1]
         kind = "exact-duplicate" if document == written.document else "near-duplicate"
@@ -137,7 +139,7 @@ def _finished(path: str, page: Page, company: str, draw: Draw) -> tuple[Written,
     label["decoys"] = [
         {**span, "kind": span["kind"].removeprefix(DECOY)} for span in spans if span not in label["spans"]
     ]
-    return Written(path, data, page.told, None), label
+    return Written(path, data, page.told, None, page.truth.superseded_by), label
 
 
 def line(label: dict[str, Any]) -> str:
