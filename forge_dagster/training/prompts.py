@@ -7,6 +7,8 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from forge_dagster.chance import drawn
 from forge_dagster.errors import DataError
 from forge_dagster.training.trl_common import text_rows
@@ -28,7 +30,7 @@ def prompts(
         if row["split"] == "train"
     ]
     of_policy: dict[str, list[Row]] = defaultdict(list)
-    for row in text_rows(inputs["policy_items"] / "rows.parquet", ("prompt",), may_be_none=True):
+    for row in pq.read_table(inputs["policy_items"] / "rows.parquet").to_pylist():
         if row["split"] == "train":
             of_policy[row["policy"]].append(_row(row["prompt"], row["policy"], json.loads(row["case"])))
     ruled = round(count * policy_share) if of_policy else 0

@@ -180,14 +180,11 @@ def ends(rows: Sequence[dict[str, float]], name: str) -> tuple[float, float]:
     return mean(rows[:part], name), mean(rows[-part:], name)
 
 
-def text_rows(path: Path, columns: Sequence[str], *, may_be_none: bool = False) -> list[dict[str, Any]]:
-    """Rows of a Parquet file whose texts hold no control token's name: TRL would encode it as one.
-
-    Raises DataError if there is none, unless there may be none.
-    """
+def text_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a Parquet file whose texts hold no control token's name: TRL would encode it as one."""
     rows = pq.read_table(path).to_pylist()
     clean = [row for row in rows if not any(token in row[column] for column in columns for token in CONTROL)]
-    if not (clean or may_be_none):
+    if not clean:
         raise DataError(f"{path.name}: {len(rows)} rows, none usable", rule="a row holds no control token's text")
     return clean
 
