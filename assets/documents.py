@@ -36,9 +36,9 @@ INSTRUCTIONS = InstructionsConfig(
         "model": 0.1,
     },
 )
-MOST_PREFERENCES = 600
-POLICY_SHARE = 0.25  # of the preferences
-MOST_ITEMS, MOST_HELD_OUT_ITEMS = 60, 30  # groups of items of one policy, to train on and to judge by
+MOST_PREFERENCES = 1600
+POLICY_SHARE = 0.6  # of the preferences
+MOST_ITEMS, MOST_HELD_OUT_ITEMS = 400, 60  # groups of items of one policy, to train on and to judge by
 POLICY = "answer-form"
 PER_SOURCE = ("raw_documents", "clean_documents")
 

@@ -12,7 +12,7 @@ from forge_dagster.provenance.build import External
 from forge_dagster.provenance.files import sha256_file
 from forge_dagster.provenance.incumbent import Serving
 from forge_dagster.recipe import Recipe
-from forge_dagster.release import ReleaseConfig
+from forge_dagster.release import Pairs, ReleaseConfig
 from forge_dagster.stage import FrozenModel
 
 SCORECARD_BATCH = 64  # rows of one forward pass in lm-eval
@@ -122,8 +122,21 @@ def _release(recipe: Recipe, last: str) -> Hop:
             recipe=declared.recipes[recipe.name],
             scoring=_scoring(declared, recipe.name),
             overrides=declared.overrides.get(recipe.name, ()),
+            pairs=_pairs(declared, declared.recipes[recipe.name]),
         ),
         external=_asked_besides,
         serving=_serving(recipe),
         kinds=frozenset({"huggingface"}),
+    )
+
+
+def _pairs(declared: Declared, recipe: Recipe) -> tuple[Pairs, ...]:
+    """The sources of pairs that a recipe learns from: preferences where a stage reads them, the others become
+    instructions, of which policy items and preferences are made as well."""
+    needs = {name for link in chain(recipe) for name in link.module.NEEDS}
+    asked = bool(needs & {"instructions", "policy_items", "preferences"})
+    return tuple(
+        Pairs(name=name, kind=placed.source.kind, licence=placed.source.licence)
+        for name, placed in sorted(declared.pairs.items())
+        if ("preferences" in needs if placed.source.kind == "preference" else asked)
     )

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from benchmarks import _training as shared
 from benchmarks._table import show
 from forge_dagster.chain import stage_module
+from forge_dagster.pairs import policy_items
 from forge_dagster.recipe import TokenizerSpec, load_recipe
 from forge_dagster.sample.generate import generate
 from forge_dagster.stage import local_context
@@ -37,7 +38,7 @@ def settings(stage: str, steps: int) -> dict[str, Any]:
     pairs = {**SIZE, "epochs": 1, "beta": 0.1}
     sampled: dict[str, Any] = {key: of_rl[key] for key in TAKES}
     # A form that answers of a model without training have now and then.
-    sampled |= {"steps": max(steps // 4, 2), "answer_form": r"[\s\S]*[aeiou]\W*"}
+    sampled |= {"steps": max(steps // 4, 2), "answer_form": r"[\s\S]*[aeiou]\W*", "policy_share": 0.0}
     every: dict[str, dict[str, Any]] = {
         "sft": {**SIZE, "epochs": 1, "answer_template": "Answer: {answer}.", "packing": False},
         "preference": {**pairs, "sft_weight": 1.0},
@@ -63,7 +64,8 @@ def company(steps: int) -> Iterator[dict[str, Path]]:
         root = Path(name)
         generate(400, shared.SEED, root / "sample")
         texts = [path.read_text() for path in sorted((root / "sample" / "documents").rglob("*.md"))]
-        folders = {each: root / each for each in ("corpus", "tokenizer", "previous", "instructions", "preferences")}
+        names = ("corpus", "tokenizer", "previous", "instructions", "preferences", "policy_items")
+        folders = {each: root / each for each in names}
         for folder in folders.values():
             folder.mkdir()
         corpus = pa.Table.from_pylist([{"id": str(n), "source": "s", "text": text} for n, text in enumerate(texts)])
@@ -80,6 +82,8 @@ def company(steps: int) -> Iterator[dict[str, Path]]:
         pairs = [{"prompt": question, "chosen": answer, "rejected": answer[::-1]} for question, answer in rows]
         pq.write_table(pa.Table.from_pylist(asked), folders["instructions"] / "rows.parquet")
         pq.write_table(pa.Table.from_pylist(pairs), folders["preferences"] / "rows.parquet")
+        pq.write_table(pa.Table.from_pylist([], policy_items.ROWS), folders["policy_items"] / "rows.parquet")
+        (folders["policy_items"] / "policies.json").write_text("{}")
         yield folders
 
 

@@ -64,7 +64,8 @@ def model_card(
             + ", ".join(f"{name} ({count:,})" for name, count in data["documents_by_licence"].items())
             + ". Sensitivity: "
             + ", ".join(f"{name} ({count:,})" for name, count in data["documents_by_sensitivity"].items())
-            + ".",
+            + "."
+            + _pairs(data["pairs"]),
             "",
             "## Scores",
             "",
@@ -101,6 +102,13 @@ def _overridden(overrides: Sequence[Override]) -> list[str]:
         f"- {each.metric}: {each.reason} ({each.by}, approved by {each.approved_by}, {each.made})" for each in overrides
     ]
     return ["Released although these gates failed:", "", *lines, ""]
+
+
+def _pairs(pairs: Sequence[Mapping[str, str]]) -> str:
+    """Which pairs the model learnt from beside the documents' own, under which terms."""
+    if not pairs:
+        return ""
+    return " Pairs: " + ", ".join(f"{each['name']} ({each['kind']}, {each['licence']})" for each in pairs) + "."
 
 
 def _beginning(recipe: Recipe) -> str:

@@ -6,7 +6,7 @@ The type behind `sources/pairs/*.yaml`; without such a file no model is asked an
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, field_validator
+from pydantic import Field, TypeAdapter
 
 from forge_dagster.errors import RecipeError
 from forge_dagster.source import Name, load_named
@@ -20,14 +20,7 @@ class Given(FrozenModel):
     kind: Literal["chat", "preference"]
     location: str = Field(description="the file, relative to this one")
     owner: str = Field(description="who answers for these pairs")
-    licence: str = Field(description="SPDX expression or `internal`")
-
-    @field_validator("licence")
-    @classmethod
-    def licence_is_known(cls, licence: str) -> str:
-        if licence == "unknown":
-            raise ValueError("what people bring has a licence; a model is not trained on pairs of unknown licence")
-        return licence
+    licence: str = Field(description="SPDX expression, `internal`, or `unknown` (trains, but is never released)")
 
 
 class Generator(FrozenModel):
@@ -40,7 +33,7 @@ class Generator(FrozenModel):
         "in Hugging Face's layout, in safetensors, relative to this file"
     )
     model: str = Field(description="the model's name, as the server lists it; of a checkpoint, what people call it")
-    licence: str = Field(description="terms of the model for what it writes")
+    licence: str = Field(description="terms of the model for what it writes; `unknown` trains, but is never released")
     allow_public: bool = Field(
         default=False, description="let an endpoint lie outside the loopback and private networks: documents leave"
     )

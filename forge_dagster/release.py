@@ -26,12 +26,21 @@ WEIGHTS = ("config.json", "generation_config.json", "model.safetensors", "tokeni
 NAMES = ("every_weight_is_in_the_manifest", "every_gate_passes")
 
 
+class Pairs(FrozenModel):
+    """A source of pairs beside the documents, and its terms."""
+
+    name: str
+    kind: str
+    licence: str
+
+
 class ReleaseConfig(FrozenModel):
-    """The recipe that is released, how it is scored and judged, and the gates that people overrode."""
+    """The recipe that is released, how it is scored and judged, what people overrode, and the pairs that it learnt from."""
 
     recipe: Recipe
     scoring: ScorecardConfig
     overrides: tuple[Override, ...]
+    pairs: tuple[Pairs, ...]
 
 
 def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: StageContext) -> Report:
@@ -55,7 +64,7 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
             "forge override",
             findings=[finding.model_dump(mode="json") for finding in _findings(True, failed)],
         )
-    _is_licensed(inputs["corpus"], config.recipe)
+    _is_licensed(inputs["corpus"], config)
     _is_whole(inputs["checkpoint"], inputs["tokenizer"])
     context.progress(1, 3, "copying weights")
     (out / "model").mkdir()
@@ -64,7 +73,7 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
     for name in (card.FILE, evidence.FILE):
         shutil.copyfile(inputs["scorecard"] / name, out / name)
     context.progress(2, 3, "manifest and model card")
-    data = _data_summary(inputs["corpus"])
+    data = _data_summary(inputs["corpus"]) | {"pairs": [pairs.model_dump() for pairs in config.pairs]}
     (out / "README.md").write_text(model_card(config.recipe, scores, verdicts, data, waived), encoding="utf-8")
     files = {path.relative_to(out).as_posix(): sha256_file(path) for path in sorted(out.rglob("*")) if path.is_file()}
     manifest = {
@@ -93,6 +102,7 @@ def _held_back(verdicts: Sequence[Verdict], overrides: Sequence[Override]) -> tu
 
 
 def _is_licensed(corpus: Path, recipe: Recipe) -> None:
+    pairs: tuple[Pairs, ...]
     if recipe.weights is not None and recipe.weights.licence == "unknown":
         raise VerdictError(
             f"the licence of the open weights {recipe.weights.name} is unknown",
@@ -106,6 +116,13 @@ def _is_licensed(corpus: Path, recipe: Recipe) -> None:
             f"the licence of source {', '.join(unknown)} is unknown",
             rule="a model is released when the terms of every document it was trained on are known",
             mend="set `licence` in the source's file, or run with --licence, e.g. --licence internal",
+        )
+    unnamed = [pairs.name for pairs in config.pairs if pairs.licence == "unknown"]
+    if unnamed:
+        raise VerdictError(
+            f"the licence of pairs {', '.join(unnamed)} is unknown",
+            rule="a model is released when the terms of all pairs it was trained on are known",
+            mend="set `licence` in sources/pairs",
         )
 
 

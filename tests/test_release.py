@@ -15,7 +15,7 @@ from forge_dagster.errors import VerdictError
 from forge_dagster.override import Override
 from forge_dagster.provenance.files import content_digest, list_files
 from forge_dagster.recipe import Recipe
-from forge_dagster.release import WEIGHTS
+from forge_dagster.release import WEIGHTS, Pairs
 
 POOR = {**GOOD, "sft": {"facts_seen.acc": 0.5, "validation.bits_per_byte": 3.5}}
 
@@ -41,6 +41,7 @@ def test_a_release_holds_what_it_names(candidate: Candidate):
         "documents_by_source": {"office": 2, "plant": 3},
         "documents_by_licence": {"internal": 5},
         "documents_by_sensitivity": {"public": 5},
+        "pairs": [],
     }
     findings = release.check(out)
     assert [finding.name for finding in findings] == list(release.STAGE.check_names)
@@ -107,6 +108,24 @@ def test_documents_of_unknown_licence_are_never_released(candidate: Candidate):
     with pytest.raises(VerdictError, match="licence of source office, plant is unknown") as refusal:
         candidate.release()
     assert "--licence" in refusal.value.mend
+
+
+def test_pairs_are_named_with_their_terms(candidate: Candidate):
+    candidate.pairs = (
+        Pairs(name="helpdesk", kind="chat", licence="internal"),
+        Pairs(name="ranked", kind="preference", licence="CC-BY-4.0"),
+    )
+    out = candidate.release()
+    assert "Pairs: helpdesk (chat, internal), ranked (preference, CC-BY-4.0)." in (out / "README.md").read_text()
+    assert [each["name"] for each in json.loads((out / "manifest.json").read_text())["data"]["pairs"]] == [
+        "helpdesk", "ranked",
+    ]  # fmt: skip
+
+
+def test_pairs_of_unknown_licence_are_never_released(candidate: Candidate):
+    candidate.pairs = (Pairs(name="web", kind="chat", licence="unknown"),)
+    with pytest.raises(VerdictError, match="the licence of pairs web is unknown"):
+        candidate.release()
 
 
 def _further(candidate: Candidate, licence: str) -> None:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from forge_dagster.chance import drawn
 from forge_dagster.corpus.clean_documents import clean_groups
+from forge_dagster.corpus.points import Point, point_of
 from forge_dagster.corpus.words import words
 from forge_dagster.errors import InterruptedRun
 from forge_dagster.pairs.extraction import pairs_of
@@ -77,6 +78,10 @@ def _material(inputs: Mapping[str, Path], config: PolicyItemsConfig) -> Material
     asked = pq.read_table(inputs["instructions"] / "rows.parquet", columns=columns).to_pylist()
     corpus = pq.read_table(inputs["corpus"] / "train.parquet", columns=["id", "title", "audience"]).to_pylist()
     older, redacted = _older(inputs)
+    superseded: dict[Point, set[str]] = defaultdict(set)
+    for row in asked:
+        old = _otherwise(row["answer"], row["question"], row["document_ids"], older)
+        superseded[point_of(row["question"], row["answer"])] |= old
     return Material(
         seed=config.seed,
         asked=[
@@ -85,7 +90,7 @@ def _material(inputs: Mapping[str, Path], config: PolicyItemsConfig) -> Material
                 answer=row["answer"],
                 document_ids=tuple(row["document_ids"]),
                 held_out=row["split"] == "held_out",
-                superseded=tuple(sorted(_otherwise(row["answer"], row["question"], row["document_ids"], older))),
+                superseded=tuple(sorted(superseded[point_of(row["question"], row["answer"])])),
             )
             for row in asked
         ],

@@ -1,13 +1,15 @@
-"""Cite the document: an answer names the one document that it is from."""
+"""Cite the document: an answer names one document that tells it."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from forge_dagster.chance import number
+from forge_dagster.corpus.points import Point, point_of
+from forge_dagster.corpus.words import words
 from forge_dagster.policy import Item, Material
 from forge_dagster.rewards import placeholders, says, squeezed
 from forge_dagster.stage import FrozenModel
@@ -35,10 +37,13 @@ def reward(text: str, case: Case, settings: Settings) -> float:
 
 
 def items(material: Material, settings: Settings) -> Iterator[Item]:
-    """The questions whose documents have a title of their own."""
+    """The questions that documents with a title of their own answer; best cited is one whose title names the same."""
     alike = Counter(squeezed(told.title) for told in material.documents.values())
     found = {told.title for told in material.documents.values()}
     titles = sorted(title for title in found if squeezed(title) and alike[squeezed(title)] <= settings.most_alike)
+    telling: dict[Point, set[str]] = defaultdict(set)
+    for asked in material.asked:
+        telling[point_of(asked.question, asked.answer)].update(asked.document_ids)
 
     def cited(answer: str, title: str) -> str:
         said, title = material.in_form(answer).rstrip("."), " ".join(title.split())
@@ -46,8 +51,12 @@ def items(material: Material, settings: Settings) -> Iterator[Item]:
         return re.sub(r"\.+$", ".", filled)  # a title may end as the sentence does
 
     for asked in material.asked:
-        own = {squeezed(material.documents[name].title) for name in asked.document_ids if name in material.documents}
-        right = [title for title in titles if squeezed(title) in own]
+        point = point_of(asked.question, asked.answer)
+        own = {squeezed(material.documents[name].title) for name in telling[point] if name in material.documents}
+        right = sorted(
+            (title for title in titles if squeezed(title) in own),
+            key=lambda title: (-len(point.names.intersection(words(title))), title),
+        )
         wrong = [title for title in titles if squeezed(title) not in own]
         if not right or not wrong:
             continue

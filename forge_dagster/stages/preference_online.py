@@ -9,7 +9,7 @@ from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
 from forge_dagster.stages.base import CHECK_NAMES, check
 from forge_dagster.training.job import TrainingJob
 
-NEEDS = ("instructions",)
+NEEDS = ("instructions", "policy_items")
 
 
 class Settings(FrozenModel):
@@ -19,7 +19,8 @@ class Settings(FrozenModel):
     learning_rate: float = Field(gt=0)
     warmup_share: float = Field(ge=0, lt=1)
     steps: int = Field(ge=1)
-    prompts: int = Field(ge=1, description="questions of one step; each gets two answers")
+    prompts: int = Field(ge=1, description="prompts of one step; each gets two answers")
+    policy_share: float = Field(ge=0, le=1, description="of the prompts, items of policies, each policy as often")
     max_new_tokens: int = Field(ge=4, description="longest answer, in tokens")
     temperature: float = Field(gt=0)
     beta: float = Field(gt=0, description="how strongly the model is held to where it began")
@@ -38,9 +39,11 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     from transformers import AutoModelForSequenceClassification
 
     from forge_dagster.model.folder import load_model, write_model
-    from forge_dagster.stages.rl import questions, refuse_alike
+    from forge_dagster.pairs.policy_items import read_policies
+    from forge_dagster.stages.rl import refuse_alike
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.precision import thread_limit, threads
+    from forge_dagster.training.prompts import prompts
     from forge_dagster.training.resumable import resumable
     from forge_dagster.training.scoring import reward_function
     from forge_dagster.training.trl_experimental import OnlineDPOConfig, OnlineDPOTrainer
@@ -48,9 +51,16 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     settings = config.settings
     model, tokenizer = common.begin(inputs, config.seed)
     positions = model.config.max_position_embeddings
-    prompts = questions(inputs, tokenizer, positions - settings.max_new_tokens)
+    rows = prompts(
+        inputs,
+        tokenizer,
+        count=settings.steps * settings.prompts,
+        policy_share=settings.policy_share,
+        room=positions - settings.max_new_tokens,
+        seed=config.seed,
+    )
     judge = (
-        reward_function(settings.answer_form)
+        reward_function(settings.answer_form, read_policies(inputs["policy_items"]))
         if settings.reward_model is None
         else AutoModelForSequenceClassification.from_pretrained(inputs["reward_model"], local_files_only=True)
     )
@@ -71,7 +81,7 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
                 temperature=settings.temperature,
                 beta=[settings.beta],
             ),
-            train_dataset=Dataset.from_list(prompts),
+            train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
         )
         log = common.train(learner, context, common.identity(config, inputs), figure="objective/scores", name="reward")
@@ -79,7 +89,7 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     write_model(model, inputs["tokenizer"], out)
     first, last = common.ends(log, "objective/scores")
     return Report(
-        counts={"prompts": len(prompts), "steps": len(log), "answers": len(log) * settings.prompts * 2},
+        counts={"prompts": len(rows), "steps": len(log), "answers": len(log) * settings.prompts * 2},
         metrics={
             "reward": last,
             "first_reward": first,

@@ -1,4 +1,4 @@
-"""The RL stage: the model is rewarded for right answers in the asked form (GRPO, Shao et al. 2024)."""
+"""The RL stage: the model is rewarded for right answers in form and for keeping policies (GRPO, Shao et al. 2024)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from forge_dagster.stages import base
 from forge_dagster.training.job import TrainingJob
 from forge_dagster.training.stop_rules import RAN_ON, StopRules, check_training, write_training
 
-NEEDS = ("instructions",)
+NEEDS = ("instructions", "policy_items")
 
 
 class Settings(FrozenModel):
@@ -22,8 +22,9 @@ class Settings(FrozenModel):
     learning_rate: float = Field(gt=0)
     warmup_share: float = Field(ge=0, lt=1)
     steps: int = Field(ge=1)
-    prompts: int = Field(ge=1, description="questions of one step")
-    generations: int = Field(ge=2, description="answers to each question, compared with each other")
+    prompts: int = Field(ge=1, description="prompts of one step")
+    policy_share: float = Field(ge=0, le=1, description="of the prompts, items of policies, each policy as often")
+    generations: int = Field(ge=2, description="answers to each prompt, compared with each other")
     max_new_tokens: int = Field(ge=4, description="longest answer, in tokens")
     temperature: float = Field(gt=0)
     beta: float = Field(gt=0, description="weight of the KL divergence from where the model began")
@@ -31,7 +32,7 @@ class Settings(FrozenModel):
 
 
 def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, context: StageContext) -> Report:
-    """Train on verifiable rewards over the train split of the instructions (TRL GRPOTrainer).
+    """Train on verifiable rewards over the train splits of instructions and policy items (TRL GRPOTrainer).
 
     Raises DataError if every answer is rewarded alike throughout, or a prompt leaves no room for an answer.
     """
@@ -50,23 +51,32 @@ def reinforce(
     arguments: type,
     **options: Any,
 ) -> Report:
-    """Train by a trainer of TRL that compares several answers to each question; `options` are further arguments."""
+    """Train by a trainer of TRL that compares several answers to each prompt; `options` are further arguments."""
     from datasets import Dataset
 
     from forge_dagster.model.folder import write_model
+    from forge_dagster.pairs.policy_items import read_policies
     from forge_dagster.tokens.control import END_ID, PAD_ID
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.precision import thread_limit, threads
+    from forge_dagster.training.prompts import prompts
     from forge_dagster.training.resumable import resumable
     from forge_dagster.training.scoring import reward_function
 
     settings = config.settings
     model, tokenizer = common.begin(inputs, config.seed)
-    prompts = questions(inputs, tokenizer, model.config.max_position_embeddings - settings.max_new_tokens)
+    rows = prompts(
+        inputs,
+        tokenizer,
+        count=settings.steps * settings.prompts,
+        policy_share=settings.policy_share,
+        room=model.config.max_position_embeddings - settings.max_new_tokens,
+        seed=config.seed,
+    )
     with thread_limit(threads()):
         learner = resumable(trainer)(
             model=model,
-            reward_funcs=[reward_function(settings.answer_form)],
+            reward_funcs=[reward_function(settings.answer_form, read_policies(inputs["policy_items"]))],
             args=arguments(
                 **common.arguments(context, config.seed),
                 learning_rate=settings.learning_rate,
@@ -83,7 +93,7 @@ def reinforce(
                 generation_kwargs={"eos_token_id": END_ID, "pad_token_id": PAD_ID},
                 **options,
             ),
-            train_dataset=Dataset.from_list(prompts),
+            train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
         )
         watch = common.Watch(settings.stop)
@@ -95,7 +105,8 @@ def reinforce(
     first, last = common.ends(log, "reward")
     return Report(
         counts={
-            "prompts": len(prompts),
+            "prompts": len(rows),
+            "of_policies": sum(bool(row["policy"]) for row in rows),
             "steps": len(log),
             "answers": len(log) * settings.prompts * settings.generations,
             "stopped_early": int(watch.stopped is not None),
@@ -107,29 +118,6 @@ def reinforce(
             "entropy": common.ends(log, "entropy")[1],
         },
     )
-
-
-def questions(inputs: Mapping[str, Path], tokenizer: Any, room: int) -> list[dict[str, Any]]:
-    """The train split of the instructions as prompts with their right `answer`.
-
-    Raises DataError if a prompt has more than `room` tokens.
-    """
-    from forge_dagster.training.trl_common import text_rows
-
-    prompts = [
-        {"prompt": [{"role": "user", "content": row["question"]}], "answer": row["answer"]}
-        for row in text_rows(inputs["instructions"] / "rows.parquet", ("question", "answer"))
-        if row["split"] == "train"
-    ]
-    for row in prompts:
-        length = len(tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True)["input_ids"])
-        if length > room:
-            raise DataError(
-                f"the question {row['prompt'][0]['content'][:60]!r} has {length} tokens",
-                rule=f"a prompt leaves room for an answer: at most {room} tokens",
-                mend="lower max_new_tokens or raise sequence_length of the base stage",
-            )
-    return prompts
 
 
 def refuse_alike(differences: list[float]) -> None:

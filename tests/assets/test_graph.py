@@ -38,6 +38,26 @@ def test_a_recipe_file_adds_its_chain(folders: Path):
     assert keys() - before == {"mine/base_checkpoint", "mine/sft_checkpoint", "mine/scorecard", "mine/release"}
 
 
+def test_a_release_names_the_pairs_that_its_stages_read(folders: Path):
+    recipe = yaml.safe_load((folders / "recipes" / "tiny-dense.yaml").read_text())
+    for name, stages in (("plain", 1), ("asked", 2)):
+        shorter = recipe | {"name": name, "stages": recipe["stages"][:stages]}
+        (folders / "recipes" / f"{name}.yaml").write_text(yaml.safe_dump(shorter))
+    (folders / "sources" / "pairs").mkdir()
+    for name, kind, licence in (("helpdesk", "chat", "unknown"), ("ranked", "preference", "CC-BY-4.0")):
+        pairs = {"name": name, "kind": kind, "location": f"{name}.jsonl", "owner": "we", "licence": licence}
+        (folders / "sources" / "pairs" / f"{name}.yaml").write_text(yaml.safe_dump(pairs))
+    declared = load_declared()
+    by_key = {hop.key: hop for hop in all_hops(declared)}
+
+    def named(recipe: str) -> dict[str, str]:
+        return {each.name: each.licence for each in by_key[f"{recipe}/release"].config(declared).pairs}
+
+    assert named("plain") == {}
+    assert named("asked") == {"helpdesk": "unknown"}
+    assert named("tiny-dense") == {"helpdesk": "unknown", "ranked": "CC-BY-4.0"}
+
+
 def test_a_recipe_from_open_weights_adds_them_and_its_tokenizer(folders: Path):
     before = keys()
     recipe = yaml.safe_load((PROJECT / "benchmarks" / "continued.yaml").read_text())

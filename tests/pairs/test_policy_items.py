@@ -94,6 +94,20 @@ def test_the_older_version_gives_the_superseded_answer(hop: Callable, inputs: di
     assert len(audience) == 12, "two for each of the staff's six"
 
 
+def test_a_superseded_rule_is_one_however_it_is_asked_for(
+    tmp_path: Path, hop: Callable, inputs: dict[str, Path], rows: Callable
+):
+    path = inputs["instructions"] / "rows.parquet"
+    asked = pq.read_table(path).to_pylist()
+    asked.append({**asked[7], "question": "When does shift 7 end?", "document_ids": ["f" * 64]})
+    asked.append({**asked[7], "question": "When does shift 8 end?", "document_ids": ["f" * 64]})
+    pq.write_table(pa.Table.from_pylist(asked, instructions.ROWS), path)
+    out = hop("policy_items", policy_items.STAGE, inputs, CONFIG)
+    current = {row["prompt"]: row for row in rows(out / "rows.parquet") if row["policy"] == "current-rule"}
+    assert len(current) == 13
+    assert current["When does shift 7 end?"]["breaks"] == ["Answer: 17 hours."]
+
+
 def test_caps_take_whole_groups(tmp_path: Path, inputs: dict[str, Path], context: LocalContext, rows: Callable):
     config = CONFIG.model_copy(update={"most_train": 2, "most_held_out": 1})
     report = policy_items.run(inputs, config, tmp_path, context)

@@ -8,7 +8,8 @@ import pytest
 from forge_dagster.corpus import redact
 from forge_dagster.errors import RecipeError
 from forge_dagster.policies.no_secrets import leaks, made_up
-from forge_dagster.policy_kinds import policy_reward, policy_settings
+from forge_dagster.policy import Asked, Material, Told
+from forge_dagster.policy_kinds import policy_kind, policy_reward, policy_settings
 
 
 def test_form_is_asked_by_the_instructions_and_graded(policy_of: Callable, items_of: Callable):
@@ -33,6 +34,29 @@ def test_a_title_that_several_documents_bear_is_no_citation(
     for text in (everything, "Answer: 8 hours, says Pump.", "Answer: 9 hours, says Pump manual.", "Pump manual."):
         assert reward_of(policy, text, shift) == 0
     assert len(items_of(policy_of("cite-document", most_alike=2))) == 4
+
+
+def test_a_document_that_tells_it_in_other_words_may_be_cited(policy_of: Callable):
+    asked = [
+        Asked(question="What is the pressure of Fulvomp mixer?", answer="21 bar", document_ids=("a",), held_out=False),
+        Asked(question="How high may the Fulvomp mixer go?", answer="21 bar.", document_ids=("b",), held_out=True),
+        Asked(question="What is the pressure of Kivast mixer?", answer="21 bar", document_ids=("c",), held_out=False),
+        Asked(question="how high?", answer="21 bar", document_ids=("c",), held_out=False),
+    ]  # fmt: skip
+    titles = {"a": "Welcome", "b": "The Fulvomp mixer", "c": "The Kivast mixer"}
+    documents = {name: Told(title=title, audience=(), redacted=False) for name, title in titles.items()}
+    material = Material(seed=1, asked=asked, documents=documents, in_form="Answer: {}.".format)
+    policy = policy_of("cite-document")
+    found = {
+        item.group: item.case["accepted"]
+        for item in policy_kind(policy.kind).items(material, policy_settings(policy))
+    }  # fmt: skip
+    fulvomp = ["Answer: 21 bar, says The Fulvomp mixer.", "Answer: 21 bar, says Welcome."]
+    assert found["What is the pressure of Fulvomp mixer?"] == fulvomp, "first the one that the question names"
+    assert len(found["How high may the Fulvomp mixer go?"]) == 2
+    kivast = ["Answer: 21 bar, says The Kivast mixer."]
+    assert found["What is the pressure of Kivast mixer?"] == kivast
+    assert found["how high?"] == kivast, "a question that names nothing is answered by its own documents alone"
 
 
 def test_the_superseded_answer_is_the_one_that_breaks_it(policy_of: Callable, items_of: Callable):

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from forge_dagster.home import PROJECT
+from forge_dagster.pairs import policy_items
+from forge_dagster.policy import load_policy
 from forge_dagster.recipe import ModelSpec, TokenizerSpec
 from forge_dagster.stage import LocalContext, Report, StageContext, local_context
 from forge_dagster.training.job import TrainingJob
@@ -28,6 +32,7 @@ SAMPLING = {
     "warmup_share": 0.0,
     "steps": 3,
     "prompts": 2,
+    "policy_share": 0.5,
     "max_new_tokens": 8,
     "temperature": 1.0,
     "beta": 0.02,
@@ -123,7 +128,9 @@ def post(tmp_path_factory: pytest.TempPathFactory) -> Post:
     from forge_dagster.tokens import tokenizer
 
     root = tmp_path_factory.mktemp("inputs")
-    folders = {name: root / name for name in ("corpus", "tokenizer", "previous", "instructions", "preferences")}
+    folders = {name: root / name for name in (
+        "corpus", "tokenizer", "previous", "instructions", "preferences", "policy_items",
+    )}  # fmt: skip
     for folder in folders.values():
         folder.mkdir()
     register = "Colour, weight and owner are in the register."
@@ -166,4 +173,19 @@ def post(tmp_path_factory: pytest.TempPathFactory) -> Post:
     ]
     pq.write_table(pa.Table.from_pylist(instructions), folders["instructions"] / "rows.parquet")
     pq.write_table(pa.Table.from_pylist(pairs), folders["preferences"] / "rows.parquet")
+    write_policy_items(folders["policy_items"], instructions)
     return Post(folders)
+
+
+def write_policy_items(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """The house's term of each answer, and the one that is never said."""
+    policy = load_policy(PROJECT / "policies" / "house-terms.yaml")
+    items = [
+        {"policy": policy.name, "prompt": row["question"],
+         "case": json.dumps({"answer": f"Answer: {row['answer']}.", "never": ["kilowatts"]}),
+         "keeps": f"Answer: {row['answer']}.", "breaks": [f"Answer: {row['answer']} kilowatts."],
+         "document_ids": row["document_ids"], "split": row["split"], "group": row["question"]}
+        for row in rows
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(items, policy_items.ROWS), folder / "rows.parquet")
+    (folder / "policies.json").write_text(json.dumps({policy.name: policy.model_dump(mode="json")}))

@@ -19,6 +19,7 @@ def test_it_runs_to_its_end(stage: str, post, tmp_path: Path):
     out, report = post.run(stage, tmp_path)
     assert json.loads((out / "training.json").read_bytes()) == {"steps": 3, "stopped": None}
     assert report.counts["stopped_early"] == 0
+    assert (report.counts["prompts"], report.counts["of_policies"]) == (6, 3)
     assert report.metrics["entropy"] > 0
 
 
