@@ -5,11 +5,13 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from forge_dagster.bisect import BASELINES, Search, Verdict
 from forge_dagster.cli.console import Json, err, out, print_json
+from forge_dagster.cli.progress import output_into
 from forge_dagster.cli.show import resolve
 from forge_dagster.errors import UserError
 from forge_dagster.home import home
@@ -45,7 +47,10 @@ def command(
     """
     if json and not (plan or yes):
         raise UserError("--json without --plan or --yes", rule="programs are not asked", mend="add one of them")
-    search = Search(home(), _release(old), _release(new), metric, tokens)
+    releases = _release(old), _release(new)
+    log = home().cache / "bisect" / "output.log"
+    with output_into(log):  # libraries speak when they are imported, and standard output is the answer's alone
+        search = Search(home(), *releases, metric, tokens)
     budget = _budget(search, most_proxies)
     if json and plan:
         print_json(budget)
@@ -56,7 +61,7 @@ def command(
             return
         if not yes and not typer.confirm("Train them?", err=True):
             raise typer.Exit(0)
-    with _bars(quiet=json) as progress:
+    with output_into(log) as terminal, _bars(terminal, quiet=json) as progress:
         verdict = search.run(most_proxies, progress)
     if json:
         print_json({**verdict.model_dump(mode="json"), "budget": budget})
@@ -126,7 +131,7 @@ def _show(verdict: Verdict) -> None:
 
 
 @contextmanager
-def _bars(*, quiet: bool) -> Iterator[Any]:
+def _bars(terminal: Console, *, quiet: bool) -> Iterator[Any]:
     """A bar for each proxy in the making."""
     columns = (
         TextColumn("{task.description}"),
@@ -134,11 +139,11 @@ def _bars(*, quiet: bool) -> Iterator[Any]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[text]}"),
     )
-    with Progress(*columns, console=err, disable=quiet or not err.is_terminal) as bars:
+    with Progress(*columns, console=terminal, disable=quiet or not terminal.is_terminal) as bars:
 
         def begin(said: str) -> Any:
-            if not quiet and not err.is_terminal:
-                err.print(said, markup=False)
+            if not quiet and not terminal.is_terminal:
+                terminal.print(said, markup=False)
             task = bars.add_task(said, total=None, text="")
             return lambda done, total, text: bars.update(task, completed=done, total=total, text=text)
 

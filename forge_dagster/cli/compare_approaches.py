@@ -14,6 +14,7 @@ from forge_dagster.cli.arms_table import show, show_plan
 from forge_dagster.cli.console import Json, err, out, print_json
 from forge_dagster.cli.general_base import general_base
 from forge_dagster.cli.plan import select, with_ancestors
+from forge_dagster.cli.progress import output_into
 from forge_dagster.cli.run import bring_up_to_date, leave_unless_complete
 from forge_dagster.cli.sources import use_folder
 from forge_dagster.declared import load_declared
@@ -104,8 +105,9 @@ def _planned(
     start, tokenizer = checkpoint_key(f"{given.name}-sft-only", "start"), f"tokenizer/{given.tokenizer_name}"
     digests = _make([start, tokenizer, "instructions"], quiet=quiet)
     places = {key: ArtifactStore(home().artifacts).content(key, digests[key]) for key in digests}
-    scratch = _price(given, places[tokenizer], places["instructions"], None)
-    price = _price(given, places[start], places["instructions"], places[start])
+    with output_into(folder / "output.log"):  # libraries speak when they are imported
+        scratch = _price(given, places[tokenizer], places["instructions"], None)
+        price = _price(given, places[start], places["instructions"], places[start])
     budget = approaches.operations(given, scratch)
     others = approaches.from_weights(given, spec, price, budget=budget, rates=rates)
     approaches.write(folder, given, others)
