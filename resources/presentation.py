@@ -36,14 +36,14 @@ def _scores(folder: Path) -> dict[str, dg.TableMetadataValue]:
             {
                 "metric": metric,
                 **{c: round(scores[metric]["value"], 4) for c, scores in checkpoints.items() if metric in scores},
-                **({} if score["stderr"] is None else {"standard error": round(score["stderr"], 4)}),
+                "standard error": "-" if score["stderr"] is None else f"{score['stderr']:.4f}",
                 "items": score["n"],
             }
         )
         for metric, score in sorted(last.items())
     ]
-    figures = [*(dg.TableColumn(name, "float") for name in checkpoints), dg.TableColumn("standard error", "float")]
-    columns = [dg.TableColumn("metric"), *figures, dg.TableColumn("items", "int")]
+    figures = [dg.TableColumn(name, "float") for name in checkpoints]
+    columns = [dg.TableColumn("metric"), *figures, dg.TableColumn("standard error"), dg.TableColumn("items", "int")]
     gates = [dg.TableRecord({"outcome": gate.get("outcome", ""), "gate": gate["reason"]}) for gate in body["gates"]]
     return {
         "scores": dg.MetadataValue.table(rows, dg.TableSchema(columns)),

@@ -50,8 +50,9 @@ def held_out_documents(folder: Path) -> set[str]:
 
 
 def cluster_of(item: Mapping[str, Any]) -> str:
-    """Items of one document stand and fall together; an item of no document stands for itself."""
-    return min(item.get("document_ids") or [item["id"]])
+    """Items made of one document stand and fall together; one that many documents state, or none, stands for itself."""
+    documents = item.get("document_ids", ())
+    return documents[0] if len(documents) == 1 else item["id"]
 
 
 def _is_sound(name: str, item: Mapping[str, Any]) -> None:
