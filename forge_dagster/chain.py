@@ -26,7 +26,7 @@ class Link(NamedTuple):
     @property
     def yields(self) -> str:
         """What the stage makes: a whole language model, an adapter for one, or a reward model."""
-        return str(getattr(self.module, "YIELDS", MODEL))
+        return ADAPTER if self.entry.settings.get("lora") else str(getattr(self.module, "YIELDS", MODEL))
 
 
 @cache

@@ -29,7 +29,6 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
 
     Raises WeightsError if the teacher has another tokenizer, and what SFT raises.
     """
-    from forge_dagster.model.folder import write_model
     from forge_dagster.model.teacher import load_teacher
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.distillation import DistillationTrainer
@@ -37,19 +36,16 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     settings = config.settings
     teacher = load_teacher(inputs["teacher"], inputs["tokenizer"])
     common.fits(settings.max_length, teacher, "max_length")
-    model, tokenizer = common.begin(inputs, config.seed)
     report = sft.tune(
         inputs,
         config,
+        out,
         context,
-        model=model,
-        tokenizer=tokenizer,
         trainer=DistillationTrainer,
         teacher=teacher,
         temperature=settings.temperature,
         hard_share=settings.hard_share,
     )
-    write_model(model, inputs["tokenizer"], out)
     return report.model_copy(update={"counts": {**report.counts, "teacher_parameters": teacher.num_parameters()}})
 
 

@@ -5,19 +5,18 @@ from pathlib import Path
 
 from pydantic import Field
 
-from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
+from forge_dagster.stage import Report, Stage, StageContext
 from forge_dagster.stages.base import CHECK_NAMES, check
 from forge_dagster.training.job import TrainingJob
+from forge_dagster.training.tuning import Tuning
 
 NEEDS = ("instructions",)
 
 
-class Settings(FrozenModel):
+class Settings(Tuning):
     """Settings of the online preference stage; nothing that changes the result has a default."""
 
     answer_form: str = Field(description="regular expression that a whole answer in form matches")
-    learning_rate: float = Field(gt=0)
-    warmup_share: float = Field(ge=0, lt=1)
     steps: int = Field(ge=1)
     prompts: int = Field(ge=1, description="questions of one step; each gets two answers")
     max_new_tokens: int = Field(ge=4, description="longest answer, in tokens")
@@ -37,7 +36,7 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     from datasets import Dataset
     from transformers import AutoModelForSequenceClassification
 
-    from forge_dagster.model.folder import load_model, write_model
+    from forge_dagster.model.adapter import peft_config, write_trained
     from forge_dagster.stages.rl import questions, refuse_alike
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.precision import thread_limit, threads
@@ -57,7 +56,8 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     with thread_limit(threads()):
         learner = resumable(OnlineDPOTrainer)(
             model=model,
-            ref_model=load_model(inputs["previous"]),
+            ref_model=common.reference(inputs, settings),
+            peft_config=peft_config(model, settings.lora),
             reward_funcs=[judge],
             reward_processing_classes=[tokenizer],
             args=OnlineDPOConfig(
@@ -76,10 +76,15 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
         )
         log = common.train(learner, context, common.identity(config, inputs), figure="objective/scores", name="reward")
     refuse_alike([row["objective/scores_margin"] for row in log])
-    write_model(model, inputs["tokenizer"], out)
+    written = write_trained(learner.model, inputs["tokenizer"], out)
     first, last = common.ends(log, "objective/scores")
     return Report(
-        counts={"prompts": len(prompts), "steps": len(log), "answers": len(log) * settings.prompts * 2},
+        counts={
+            "prompts": len(prompts),
+            "steps": len(log),
+            "answers": len(log) * settings.prompts * 2,
+            **written,
+        },
         metrics={
             "reward": last,
             "first_reward": first,

@@ -7,20 +7,19 @@ from typing import Any
 from pydantic import Field
 
 from forge_dagster.errors import DataError
-from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
+from forge_dagster.stage import Finding, Report, Stage, StageContext
 from forge_dagster.stages import base
 from forge_dagster.training.job import TrainingJob
 from forge_dagster.training.stop_rules import RAN_ON, StopRules, check_training, write_training
+from forge_dagster.training.tuning import Tuning
 
 NEEDS = ("instructions",)
 
 
-class Settings(FrozenModel):
+class Settings(Tuning):
     """Settings of the RL stage; nothing that changes the result has a default."""
 
     answer_form: str = Field(description="regular expression that a whole answer in form matches")
-    learning_rate: float = Field(gt=0)
-    warmup_share: float = Field(ge=0, lt=1)
     steps: int = Field(ge=1)
     prompts: int = Field(ge=1, description="questions of one step")
     generations: int = Field(ge=2, description="answers to each question, compared with each other")
@@ -53,7 +52,7 @@ def reinforce(
     """Train by a trainer of TRL that compares several answers to each question; `options` are further arguments."""
     from datasets import Dataset
 
-    from forge_dagster.model.folder import write_model
+    from forge_dagster.model.adapter import peft_config, write_trained
     from forge_dagster.tokens.control import END_ID, PAD_ID
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.precision import thread_limit, threads
@@ -66,6 +65,7 @@ def reinforce(
     with thread_limit(threads()):
         learner = resumable(trainer)(
             model=model,
+            peft_config=peft_config(model, settings.lora),
             reward_funcs=[reward_function(settings.answer_form)],
             args=arguments(
                 **common.arguments(context, config.seed),
@@ -90,7 +90,7 @@ def reinforce(
         learner.add_callback(watch)
         log = common.train(learner, context, common.identity(config, inputs), figure="reward", name="reward")
     refuse_alike([row.get("reward_std", 0.0) for row in log])
-    write_model(model, inputs["tokenizer"], out)
+    written = write_trained(learner.model, inputs["tokenizer"], out)
     write_training(out, len(log), watch.stopped)
     first, last = common.ends(log, "reward")
     return Report(
@@ -99,6 +99,7 @@ def reinforce(
             "steps": len(log),
             "answers": len(log) * settings.prompts * settings.generations,
             "stopped_early": int(watch.stopped is not None),
+            **written,
         },
         metrics={
             "reward": last,

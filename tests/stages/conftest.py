@@ -35,7 +35,6 @@ SAMPLING = {
 RL = {**SAMPLING, "generations": 4, "stop": {"window": 2, "least_entropy": 0.0, "most_kl": 100.0}}
 SETTINGS: dict[str, dict[str, Any]] = {
     "sft": SFT,
-    "sft_lora": {**SFT, "rank": 2, "alpha": 4, "modules": ["q_proj", "v_proj", "down_proj"]},
     "merge": {},
     "distill": {**SFT, "teacher": "large/sft", "temperature": 2.0, "hard_share": 0.5},
     "preference": PREFERENCE,
@@ -46,6 +45,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "rl": RL,
     "rloo": RL,
 }
+
+
+LORA = {"rank": 2, "alpha": 4, "modules": ["q_proj", "v_proj", "down_proj"]}
 
 
 class Stopped(LocalContext):
@@ -106,6 +108,11 @@ def digests(folder: Path) -> dict[str, str]:
 @pytest.fixture(name="digests")
 def _digests() -> Any:
     return digests
+
+
+@pytest.fixture(scope="session")
+def lora() -> dict[str, Any]:
+    return LORA
 
 
 @pytest.fixture(autouse=True)
