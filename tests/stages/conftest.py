@@ -73,6 +73,11 @@ class Post:
     def module(self, stage: str) -> Any:
         return importlib.import_module(f"forge_dagster.stages.{stage}")
 
+    def read(self, stage: str, more: dict[str, Path] | None = None) -> dict[str, Path]:
+        """What the stage reads, with `more` or others."""
+        given = {**self.inputs, **(more or {})}
+        return {name: given[name] for name in ("tokenizer", "previous", *self.module(stage).NEEDS, *(more or {}))}
+
     def run(
         self,
         stage: str,
@@ -83,12 +88,11 @@ class Post:
         **changes: Any,
     ) -> tuple[Path, Report]:
         """Run it; its work folder outlives an interruption in `folder`."""
-        module, given = self.module(stage), {**self.inputs, **(inputs or {})}
-        named = ("tokenizer", "previous", *module.NEEDS, *(inputs or {}))
+        module = self.module(stage)
         out = folder / "out"
         out.mkdir(parents=True, exist_ok=True)
         context = context or local_context(folder)
-        report = module.STAGE.run({name: given[name] for name in named}, self.job(stage, **changes), out, context)
+        report = module.STAGE.run(self.read(stage, inputs), self.job(stage, **changes), out, context)
         assert all(finding.passed or not finding.blocking for finding in module.STAGE.check(out))
         return out, report
 
