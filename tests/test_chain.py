@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from assets.models import model_hops
+from assets.weights import weights_hops
 from forge_dagster.chain import chain, scored, teachers_exist
 from forge_dagster.declared import Declared
 from forge_dagster.errors import RecipeError
@@ -16,7 +17,9 @@ BASE = {"stage": "base", "settings": {}}
 LORA = {"stage": "sft", "name": "sft-lora", "settings": {"lora": {"rank": 2, "alpha": 4, "modules": ["q_proj"]}}}
 MERGE = {"stage": "merge", "settings": {}}
 SFT = {"stage": "sft", "settings": {}}
-ONLINE = {"stage": "preference_online", "settings": {"reward_model": "judge"}}
+PUBLISHED = {"name": "published", "location": "p", "origin": "a test", "licence": "MIT"}
+JUDGE = {"name": "judge", "share": 0.5}
+ONLINE = {"stage": "preference_online", "settings": {"reward_model": JUDGE}}
 
 
 def recipe(*stages: dict[str, Any], name: str = "mine") -> Recipe:
@@ -37,7 +40,7 @@ def test_any_sequence_the_same_kind_twice():
         ONLINE,
         LORA,
         MERGE,
-        {"stage": "rloo", "settings": {}},
+        {"stage": "rloo", "settings": {"reward_model": JUDGE}},
         {"stage": "distill", "settings": {"teacher": "large/rl"}},
     )
     assert reads(found) == {
@@ -48,7 +51,7 @@ def test_any_sequence_the_same_kind_twice():
         "preference_online": {"previous": "mine/sft-house_checkpoint", "reward_model": "mine/judge_checkpoint"},
         "sft-lora": {"previous": "mine/preference_online_checkpoint"},
         "merge": {"previous": "mine/preference_online_checkpoint", "adapter": "mine/sft-lora_checkpoint"},
-        "rloo": {"previous": "mine/merge_checkpoint"},
+        "rloo": {"previous": "mine/merge_checkpoint", "reward_model": "mine/judge_checkpoint"},
         "distill": {"previous": "mine/rloo_checkpoint", "teacher": "large/rl_checkpoint"},
     }
     assert scored(found) == ("base", "sft", "sft-house", "preference_online", "merge", "rloo", "distill")
@@ -126,6 +129,13 @@ def test_a_teacher_is_a_whole_model_of_another_recipe():
         return {"mine": found, "large": large}
 
     teachers_exist(student("large/merge"))
+    declares = student("external/published")
+    declares["mine"] = Recipe.model_validate({**declares["mine"].model_dump(), "teachers": [PUBLISHED]})
+    teachers_exist(declares)
+    declared = Declared(sources={}, recipes=declares, policies={}, pairs={})
+    hops = {hop.key: hop for hop in model_hops(declared)}
+    assert hops["mine/distill_checkpoint"].inputs["teacher"] == "external/published"
+    assert [hop.key for hop in weights_hops(declared)] == ["external/published"]
     for teacher in ("large/sft-lora", "mine/base", "external/unheard", "nobody/base"):
         with pytest.raises(RecipeError, match="learns from"):
             teachers_exist(student(teacher))

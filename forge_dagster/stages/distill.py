@@ -18,7 +18,7 @@ class Settings(sft.Settings):
 
     teacher: str = Field(
         pattern=r"^[^/]+/[^/]+$",
-        description="RECIPE/STAGE, or external/WEIGHTS: open weights of a recipe",
+        description="RECIPE/STAGE, or external/WEIGHTS: open weights that a recipe lists as `weights` or `teachers`",
     )
     temperature: float = Field(gt=0, description="both distributions are flattened by it before they are compared")
     hard_share: float = Field(ge=0, lt=1, description="weight of the answers themselves; the rest is the teacher's")

@@ -8,6 +8,7 @@ from pydantic import Field
 from forge_dagster.stage import Report, Stage, StageContext
 from forge_dagster.stages.base import CHECK_NAMES, check
 from forge_dagster.training.job import TrainingJob
+from forge_dagster.training.scoring import Judge
 from forge_dagster.training.tuning import Tuning
 
 NEEDS = ("instructions",)
@@ -22,8 +23,8 @@ class Settings(Tuning):
     max_new_tokens: int = Field(ge=4, description="longest answer, in tokens")
     temperature: float = Field(gt=0)
     beta: float = Field(gt=0, description="how strongly the model is held to where it began")
-    reward_model: str | None = Field(
-        description="name of an earlier reward_model stage that judges the answers; null: the verifiable reward does"
+    reward_model: Judge | None = Field(
+        default=None, description="a reward model with a part in the reward; without it all is the verifiable one"
     )
 
 
@@ -34,32 +35,26 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     that it learns from noise. Raises DataError if all are equal throughout, or a prompt leaves no room for an answer.
     """
     from datasets import Dataset
-    from transformers import AutoModelForSequenceClassification
 
     from forge_dagster.model.adapter import peft_config, write_trained
     from forge_dagster.stages.rl import questions, refuse_alike
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.precision import thread_limit, threads
     from forge_dagster.training.resumable import resumable
-    from forge_dagster.training.scoring import reward_function
+    from forge_dagster.training.scoring import reward_function, rewards_of
     from forge_dagster.training.trl_experimental import OnlineDPOConfig, OnlineDPOTrainer
 
     settings = config.settings
     model, tokenizer = common.begin(inputs, config.seed)
     positions = model.config.max_position_embeddings
     prompts = questions(inputs, tokenizer, positions - settings.max_new_tokens)
-    judge = (
-        reward_function(settings.answer_form)
-        if settings.reward_model is None
-        else AutoModelForSequenceClassification.from_pretrained(inputs["reward_model"], local_files_only=True)
-    )
+    rewards = rewards_of(settings.reward_model, inputs, reward_function(settings.answer_form))
     with thread_limit(threads()):
         learner = resumable(OnlineDPOTrainer)(
             model=model,
             ref_model=common.reference(inputs, settings),
             peft_config=peft_config(model, settings.lora),
-            reward_funcs=[judge],
-            reward_processing_classes=[tokenizer],
+            reward_funcs=rewards.functions,
             args=OnlineDPOConfig(
                 **common.arguments(context, config.seed),
                 learning_rate=settings.learning_rate,
@@ -70,6 +65,7 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
                 max_length=positions,
                 temperature=settings.temperature,
                 beta=[settings.beta],
+                reward_weights=rewards.weights,
             ),
             train_dataset=Dataset.from_list(prompts),
             processing_class=tokenizer,

@@ -10,6 +10,7 @@ from forge_dagster.errors import DataError
 from forge_dagster.stage import Finding, Report, Stage, StageContext
 from forge_dagster.stages import base
 from forge_dagster.training.job import TrainingJob
+from forge_dagster.training.scoring import Judge
 from forge_dagster.training.stop_rules import RAN_ON, StopRules, check_training, write_training
 from forge_dagster.training.tuning import Tuning
 
@@ -26,6 +27,9 @@ class Settings(Tuning):
     max_new_tokens: int = Field(ge=4, description="longest answer, in tokens")
     temperature: float = Field(gt=0)
     beta: float = Field(gt=0, description="weight of the KL divergence from where the model began")
+    reward_model: Judge | None = Field(
+        default=None, description="a reward model with a part in the reward; without it all is the verifiable one"
+    )
     stop: StopRules = Field(description="when the stage ends early; what was learnt by then is kept")
 
 
@@ -57,16 +61,17 @@ def reinforce(
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.precision import thread_limit, threads
     from forge_dagster.training.resumable import resumable
-    from forge_dagster.training.scoring import reward_function
+    from forge_dagster.training.scoring import reward_function, rewards_of
 
     settings = config.settings
     model, tokenizer = common.begin(inputs, config.seed)
     prompts = questions(inputs, tokenizer, model.config.max_position_embeddings - settings.max_new_tokens)
+    rewards = rewards_of(settings.reward_model, inputs, reward_function(settings.answer_form))
     with thread_limit(threads()):
         learner = resumable(trainer)(
             model=model,
             peft_config=peft_config(model, settings.lora),
-            reward_funcs=[reward_function(settings.answer_form)],
+            reward_funcs=rewards.functions,
             args=arguments(
                 **common.arguments(context, config.seed),
                 learning_rate=settings.learning_rate,
@@ -77,6 +82,7 @@ def reinforce(
                 max_completion_length=settings.max_new_tokens,
                 temperature=settings.temperature,
                 beta=settings.beta,
+                reward_weights=rewards.weights,
                 # Log-probabilities are taken of the answers alone, for which the balancing loss of a mixture is not
                 # defined.
                 router_aux_loss_coef=0.0,

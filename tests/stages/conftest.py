@@ -39,7 +39,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "distill": {**SFT, "teacher": "large/sft", "temperature": 2.0, "hard_share": 0.5},
     "preference": PREFERENCE,
     "preference_offset": {**PREFERENCE, "answer_form": r"Answer: [^\n]{1,200}\.", "offset": 0.5},
-    "preference_online": {**SAMPLING, "reward_model": None},
+    "preference_online": SAMPLING,
     "kto": {**COMMON, "epochs": 1, "beta": 0.1},
     "reward_model": {**COMMON, "epochs": 2},
     "rl": RL,
