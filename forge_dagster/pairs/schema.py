@@ -68,8 +68,8 @@ def _spans(sentence: str) -> Iterator[str]:
     for first in range(len(split) - 1, -1, -1):
         for last in range(first, min(first + MOST_WORDS, len(split))):
             span = " ".join(split[first : last + 1]).strip(".,;:!?()[]\"'")
-            ends = {split[first].lower(), split[last].lower().rstrip(".,;:!?)")}
-            if span and words(span) and last - first + 1 < len(split) and not ends & FUNCTION_WORDS:
+            said = words(span)
+            if said and last - first + 1 < len(split) and not {said[0], said[-1]} & FUNCTION_WORDS:
                 yield span
             if split[last][-1] in ",;:.!?":
                 break
