@@ -26,7 +26,7 @@ class Link(NamedTuple):
     @property
     def yields(self) -> str:
         """What the stage makes: a whole language model, an adapter for one, or a reward model."""
-        return str(getattr(self.module, "YIELDS", MODEL))
+        return ADAPTER if self.entry.settings.get("lora") else str(getattr(self.module, "YIELDS", MODEL))
 
 
 @cache
@@ -69,7 +69,7 @@ def chain(recipe: Recipe) -> tuple[Link, ...]:
         reads = {"previous": checkpoint_key(recipe.name, whole[-1])} if whole else {}
         if before is not None and before.yields == ADAPTER:
             reads[ADAPTER] = checkpoint_key(recipe.name, before.entry.called)
-        if "reward_model" in entry.settings and entry.settings["reward_model"] is not None:
+        if entry.settings.get(REWARD_MODEL):
             reads[REWARD_MODEL] = _reward_model(recipe, entry, links)
         if "teacher" in module.NEEDS:
             reads["teacher"] = _teacher(recipe, entry)
@@ -89,7 +89,8 @@ def scored(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _reward_model(recipe: Recipe, entry: StageEntry, before: list[Link]) -> str:
-    named = entry.settings["reward_model"]
+    judge = entry.settings[REWARD_MODEL]
+    named = judge.get("name") if isinstance(judge, dict) else judge
     known = [link.entry.called for link in before if link.yields == REWARD_MODEL]
     if named not in known:
         raise RecipeError(
@@ -114,7 +115,7 @@ def _teacher(recipe: Recipe, entry: StageEntry) -> str:
 def teachers_exist(recipes: Mapping[str, Recipe]) -> None:
     """Raise RecipeError if a teacher is no whole model of another recipe, nor open weights that a recipe names."""
     known = {checkpoint_key(recipe.name, name) for recipe in recipes.values() for name in scored(recipe)}
-    known |= {f"{EXTERNAL}/{recipe.weights.name}" for recipe in recipes.values() if recipe.weights}
+    known |= {f"{EXTERNAL}/{spec.name}" for recipe in recipes.values() for spec in recipe.external}
     for recipe in recipes.values():
         for link in chain(recipe):
             teacher = link.reads.get("teacher")
@@ -123,5 +124,5 @@ def teachers_exist(recipes: Mapping[str, Recipe]) -> None:
                     f"{recipe.name}: stage {link.entry.called!r} learns from {teacher}",
                     rule="a teacher is a whole checkpoint of another recipe, or open weights that a recipe declares: "
                     + ", ".join(sorted(key for key in known if not key.startswith(f"{recipe.name}/"))),
-                    mend="correct `teacher`, or add the teacher's recipe",
+                    mend="correct `teacher`, add the teacher's recipe, or list the open weights under `teachers`",
                 )

@@ -41,13 +41,13 @@ class Declared(FrozenModel):
         """Open weights by name. Raises RecipeError if two recipes mean different ones by a name."""
         found: dict[str, WeightsSpec] = {}
         for recipe in self.recipes.values():
-            spec = recipe.weights
-            if spec is not None and found.setdefault(spec.name, spec) != spec:
-                raise RecipeError(
-                    f"{recipe.name}: weights {spec.name} is declared otherwise than in another recipe",
-                    rule="a name stands for one set of weights",
-                    mend="give it another name, or the same location, origin and licence",
-                )
+            for spec in recipe.external:
+                if found.setdefault(spec.name, spec) != spec:
+                    raise RecipeError(
+                        f"{recipe.name}: weights {spec.name} is declared otherwise than elsewhere",
+                        rule="a name stands for one set of weights",
+                        mend="give it another name, or the same location, origin and licence",
+                    )
         return found
 
 

@@ -38,7 +38,7 @@ class InheritedTokenizerSpec(FrozenModel):
 
 
 class WeightsSpec(FrozenModel):
-    """Open weights that a training goes on from: bytes on this machine, and whose they are."""
+    """Open weights that a training goes on from or learns from: bytes on this machine, and whose they are."""
 
     name: Name
     location: str = Field(description="Hugging Face folder or GGUF file; relative to the folder of recipes")
@@ -144,11 +144,17 @@ class Recipe(FrozenModel):
     tokenizer: TokenizerSpec | InheritedTokenizerSpec = Field(discriminator="kind")
     model: ModelSpec | None = Field(default=None, description="shape of a model made from scratch")
     weights: WeightsSpec | None = Field(default=None, description="open weights to go on from, in place of model")
+    teachers: tuple[WeightsSpec, ...] = Field(default=(), description="open weights that its stages learn from")
     stages: tuple[StageEntry, ...] = Field(min_length=1)
     gates: tuple[Gate, ...] = Field(min_length=1)
     noise: dict[str, Margin] = Field(
         default={}, description="standard deviation of metrics over seeds, from `python -m benchmarks seed_noise`"
     )
+
+    @property
+    def external(self) -> tuple[WeightsSpec, ...]:
+        """All open weights that it is made from."""
+        return (*((self.weights,) if self.weights else ()), *self.teachers)
 
     @property
     def tokenizer_name(self) -> str:

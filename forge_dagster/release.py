@@ -101,13 +101,13 @@ def _held_back(verdicts: Sequence[Verdict], overrides: Sequence[Override]) -> tu
     return [verdict for verdict in failed if verdict.metric not in answered], used
 
 
-def _is_licensed(corpus: Path, recipe: Recipe) -> None:
-    pairs: tuple[Pairs, ...]
-    if recipe.weights is not None and recipe.weights.licence == "unknown":
+def _is_licensed(corpus: Path, config: ReleaseConfig) -> None:
+    unknown = sorted({spec.name for spec in config.recipe.external if spec.licence == "unknown"})
+    if unknown:
         raise VerdictError(
-            f"the licence of the open weights {recipe.weights.name} is unknown",
-            rule="a model is released when the terms of the weights it goes on from are known",
-            mend="set `weights.licence` in the recipe",
+            f"the licence of the open weights {', '.join(unknown)} is unknown",
+            rule="a model is released when the terms of the weights it goes on or learns from are known",
+            mend="set their `licence` in the recipe",
         )
     table = pq.read_table(corpus / "train.parquet", columns=["source", "licence"]).to_pylist()
     unknown = sorted({row["source"] for row in table if row["licence"] == "unknown"})

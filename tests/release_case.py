@@ -156,7 +156,7 @@ class Candidate:
     def release(self) -> Path:
         out = self.root / "out"
         out.mkdir()
-        config = ReleaseConfig(recipe=self.recipe, scoring=self.config, overrides=self.overrides)
+        config = ReleaseConfig(recipe=self.recipe, scoring=self.config, overrides=self.overrides, pairs=self.pairs)
         release.run(self.inputs, config, out, local_context(self.root / "context"))
         return out
 

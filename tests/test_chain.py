@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from assets.models import model_hops
+from assets.weights import weights_hops
 from forge_dagster.chain import chain, scored, teachers_exist
 from forge_dagster.declared import Declared
 from forge_dagster.errors import RecipeError
@@ -13,10 +14,12 @@ from forge_dagster.home import PROJECT
 from forge_dagster.recipe import Recipe
 
 BASE = {"stage": "base", "settings": {}}
-LORA = {"stage": "sft_lora", "settings": {}}
+LORA = {"stage": "sft", "name": "sft-lora", "settings": {"lora": {"rank": 2, "alpha": 4, "modules": ["q_proj"]}}}
 MERGE = {"stage": "merge", "settings": {}}
 SFT = {"stage": "sft", "settings": {}}
-ONLINE = {"stage": "preference_online", "settings": {"reward_model": "judge"}}
+PUBLISHED = {"name": "published", "location": "p", "origin": "a test", "licence": "MIT"}
+JUDGE = {"name": "judge", "share": 0.5}
+ONLINE = {"stage": "preference_online", "settings": {"reward_model": JUDGE}}
 
 
 def recipe(*stages: dict[str, Any], name: str = "mine") -> Recipe:
@@ -37,7 +40,7 @@ def test_any_sequence_the_same_kind_twice():
         ONLINE,
         LORA,
         MERGE,
-        {"stage": "rloo", "settings": {}},
+        {"stage": "rloo", "settings": {"reward_model": JUDGE}},
         {"stage": "distill", "settings": {"teacher": "large/rl"}},
     )
     assert reads(found) == {
@@ -46,9 +49,9 @@ def test_any_sequence_the_same_kind_twice():
         "sft-house": {"previous": "mine/sft_checkpoint"},
         "judge": {"previous": "mine/sft-house_checkpoint"},
         "preference_online": {"previous": "mine/sft-house_checkpoint", "reward_model": "mine/judge_checkpoint"},
-        "sft_lora": {"previous": "mine/preference_online_checkpoint"},
-        "merge": {"previous": "mine/preference_online_checkpoint", "adapter": "mine/sft_lora_checkpoint"},
-        "rloo": {"previous": "mine/merge_checkpoint"},
+        "sft-lora": {"previous": "mine/preference_online_checkpoint"},
+        "merge": {"previous": "mine/preference_online_checkpoint", "adapter": "mine/sft-lora_checkpoint"},
+        "rloo": {"previous": "mine/merge_checkpoint", "reward_model": "mine/judge_checkpoint"},
         "distill": {"previous": "mine/rloo_checkpoint", "teacher": "large/rl_checkpoint"},
     }
     assert scored(found) == ("base", "sft", "sft-house", "preference_online", "merge", "rloo", "distill")
@@ -59,12 +62,12 @@ def test_the_graph_has_an_artifact_of_each_and_scores_the_whole_models():
     declared = Declared(sources={}, recipes={"mine": found}, policies={}, pairs={})
     hops = {hop.key: hop for hop in model_hops(declared)}
     assert list(hops) == [
-        *(f"mine/{name}_checkpoint" for name in ("base", "sft", "sft_lora", "merge")), "mine/scorecard", "mine/release",
+        *(f"mine/{name}_checkpoint" for name in ("base", "sft", "sft-lora", "merge")), "mine/scorecard", "mine/release",
     ]  # fmt: skip
     assert hops["mine/merge_checkpoint"].inputs == {
         "tokenizer": "tokenizer/bpe-2048",
         "previous": "mine/sft_checkpoint",
-        "adapter": "mine/sft_lora_checkpoint",
+        "adapter": "mine/sft-lora_checkpoint",
     }
     checkpoints = {name: key for name, key in hops["mine/scorecard"].inputs.items() if name.startswith("checkpoint/")}
     assert checkpoints == {f"checkpoint/{name}": f"mine/{name}_checkpoint" for name in ("base", "sft", "merge")}
@@ -83,9 +86,9 @@ def test_each_entry_has_its_own_settings():
 @pytest.mark.parametrize(
     ("stages", "words"),
     [
-        ([BASE, LORA, {"stage": "rl", "settings": {}}], "'rl' .rl. after 'sft_lora'"),
+        ([BASE, LORA, {"stage": "rl", "settings": {}}], "'rl' .rl. after 'sft-lora'"),
         ([BASE, MERGE], "'merge' .merge. after 'base'"),
-        ([BASE, LORA], "the last stage, 'sft_lora', makes no whole language model"),
+        ([BASE, LORA], "the last stage, 'sft-lora', makes no whole language model"),
         ([BASE, {"stage": "reward_model", "settings": {}}], "the last stage, 'reward_model'"),
         (
             [BASE, ONLINE],
@@ -126,6 +129,13 @@ def test_a_teacher_is_a_whole_model_of_another_recipe():
         return {"mine": found, "large": large}
 
     teachers_exist(student("large/merge"))
-    for teacher in ("large/sft_lora", "mine/base", "external/unheard", "nobody/base"):
+    declares = student("external/published")
+    declares["mine"] = Recipe.model_validate({**declares["mine"].model_dump(), "teachers": [PUBLISHED]})
+    teachers_exist(declares)
+    declared = Declared(sources={}, recipes=declares, policies={}, pairs={})
+    hops = {hop.key: hop for hop in model_hops(declared)}
+    assert hops["mine/distill_checkpoint"].inputs["teacher"] == "external/published"
+    assert [hop.key for hop in weights_hops(declared)] == ["external/published"]
+    for teacher in ("large/sft-lora", "mine/base", "external/unheard", "nobody/base"):
         with pytest.raises(RecipeError, match="learns from"):
             teachers_exist(student(teacher))

@@ -1,49 +1,65 @@
-"""LoRA adapters (Hu et al. 2021) by peft: put on a model, written as two plain files, merged into the weights."""
+"""LoRA adapters (Hu et al. 2021) by peft: their configuration, their plain files, their way into the weights."""
 
 import json
-from collections.abc import Sequence
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import PreTrainedModel
 
 from forge_dagster.errors import RecipeError, WeightsError
+from forge_dagster.model.folder import write_model
+from forge_dagster.tokens.encoding import TOKENIZER_FILES
+from forge_dagster.training.checkpoint import disk_errors
+from forge_dagster.training.tuning import Lora
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 
 
-def adapted(model: PreTrainedModel, *, rank: int, alpha: int, modules: Sequence[str], seed: int) -> Any:
-    """Return the model with an untrained adapter, which alone is trained from here on.
+def peft_config(model: PreTrainedModel, lora: Lora | None) -> "LoraConfig | None":
+    """What a trainer of TRL puts an untrained adapter on `model` by; none if all weights are trained.
 
     Raises RecipeError if no matrix has a name that ends in one of `modules`.
     """
-    from peft import LoraConfig, get_peft_model
+    if lora is None:
+        return None
+    from peft import LoraConfig
 
     names = [name.rpartition(".")[2] for name, each in model.named_modules() if isinstance(each, torch.nn.Linear)]
     known = sorted(set(names) - {"lm_head"})  # TRL multiplies by the head's own weight, past any adapter
-    unknown = sorted(set(modules) - set(known))
+    unknown = sorted(set(lora.modules) - set(known))
     if unknown:
         raise RecipeError(
-            f"modules = {list(modules)}; this model has no {', '.join(unknown)} for an adapter",
+            f"modules = {list(lora.modules)}; this model has no {', '.join(unknown)} for an adapter",
             rule=f"an adapter changes some of {', '.join(known)}",
-            mend="correct `modules` in the recipe",
+            mend="correct `lora.modules` in the recipe",
         )
-    torch.manual_seed(seed)
-    config = LoraConfig(
-        r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=sorted(modules), bias="none", task_type="CAUSAL_LM"
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=0.0,
+        target_modules=sorted(lora.modules),
+        bias="none",
+        task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)
 
 
-def write_adapter(model: Any, out: Path) -> None:
-    """Write the adapter of `model` into `out`, the same bytes for the same adapter. OSError if the disk is full."""
-    from peft import get_peft_model_state_dict
+def write_trained(model: Any, tokenizer: Path, out: Path) -> dict[str, int]:
+    """Write the adapter that was trained, or else the whole model, and the tokenizer; return counts of an adapter.
+
+    The same adapter gives the same bytes. Raises OSError if the disk is full.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
     from safetensors.torch import save_file
 
-    from forge_dagster.training.checkpoint import disk_errors
-
+    if not isinstance(model, PeftModel):
+        write_model(model, tokenizer, out)
+        return {}
     config = model.peft_config["default"].to_dict() | {"base_model_name_or_path": None, "inference_mode": True}
     plain = {name: sorted(value) if isinstance(value, set) else value for name, value in config.items()}
     (out / CONFIG).write_text(json.dumps(plain, indent=1, sort_keys=True, default=str), encoding="utf-8")
@@ -51,6 +67,9 @@ def write_adapter(model: Any, out: Path) -> None:
     with disk_errors():
         save_file(tensors, out / WEIGHTS, metadata={"format": "pt"})
     (out / WEIGHTS).chmod(0o644)
+    for name in TOKENIZER_FILES:  # where a server of adapters looks for it
+        shutil.copyfile(tokenizer / name, out / name)
+    return {"trained_parameters": sum(tensor.numel() for tensor in tensors.values())}
 
 
 def with_adapter(model: PreTrainedModel, adapter: Path) -> Any:
@@ -65,11 +84,3 @@ def with_adapter(model: PreTrainedModel, adapter: Path) -> Any:
             rule="an adapter goes onto the model it was trained on",
             mend="make the adapter again",
         ) from error
-
-
-def not_finite(folder: Path) -> list[str]:
-    """Names of the adapter's weights that are not all numbers."""
-    from safetensors import safe_open
-
-    with safe_open(folder / WEIGHTS, framework="pt") as weights:
-        return [name for name in weights.keys() if not weights.get_tensor(name).isfinite().all()]  # noqa: SIM118

@@ -41,12 +41,20 @@ def served_as_trained(folder: Path) -> Finding:
     named = [tokenizer.convert_tokens_to_ids(token) for token in CONTROL]
     if named != list(range(len(CONTROL))):
         observed["control_tokens"] = named
-    generation = json.loads((folder / "generation_config.json").read_bytes())
+    path = folder / "generation_config.json"
+    # An adapter has none: it is served with that of the model under it.
+    if path.exists():
+        observed |= _ends_otherwise(json.loads(path.read_bytes()))
+    return Finding(name=SERVED_AS_TRAINED, passed=not observed, observed=observed)
+
+
+def _ends_otherwise(generation: dict[str, Any]) -> dict[str, Any]:
+    observed = {}
     if {END_OF_TEXT_ID, END_ID} - set(_several(generation.get("eos_token_id"))):
         observed["eos_token_id"] = generation.get("eos_token_id")
     if generation.get("pad_token_id") != PAD_ID:
         observed["pad_token_id"] = generation.get("pad_token_id")
-    return Finding(name=SERVED_AS_TRAINED, passed=not observed, observed=observed)
+    return observed
 
 
 def _several(value: Any) -> list[Any]:

@@ -1,6 +1,6 @@
 """What a model that writes pairs must be able to do, and that it may fail to."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Unanswered(Exception):
@@ -17,5 +17,5 @@ class Writer(Protocol):
     def identity(self) -> str:
         """Digest of the model: of its bytes, or of what its server says about it."""
 
-    def ask(self, messages: list[dict[str, str]]) -> str:
-        """The reply to a conversation. Raises Unanswered."""
+    def ask(self, messages: list[dict[str, str]], schema: dict[str, Any]) -> str:
+        """The reply to a conversation, in the schema where the model can be held to one. Raises Unanswered."""

@@ -1,6 +1,7 @@
 """A model in a folder on this machine, asked in this process."""
 
 from pathlib import Path
+from typing import Any
 
 from forge_dagster.chance import number
 from forge_dagster.errors import SourceError
@@ -30,7 +31,8 @@ class Checkpoint:
         """Digest of the folder's bytes."""
         return digest_of(self.folder)
 
-    def ask(self, messages: list[dict[str, str]]) -> str:
+    def ask(self, messages: list[dict[str, str]], schema: dict[str, Any]) -> str:
+        """The reply; `schema` is what the prompt asks for, to which `generate` holds nobody."""
         import torch
 
         if any(token in message["content"] for message in messages for token in self.special):

@@ -12,7 +12,6 @@ import httpx
 from forge_dagster.errors import SourceError
 from forge_dagster.pair_source import Generator
 from forge_dagster.pairs.asking import Unanswered
-from forge_dagster.pairs.support import schema_of
 from forge_dagster.provenance.canonical import fingerprint
 
 OWN_NETWORKS = [
@@ -71,7 +70,7 @@ class Endpoint:
         told = {name: entries[0].get(name) for name in ("owned_by", "meta")} if entries else None
         return fingerprint({"model": self.source.model, "told": told})
 
-    def ask(self, messages: list[dict[str, str]]) -> str:
+    def ask(self, messages: list[dict[str, str]], schema: dict[str, Any]) -> str:
         body = {
             "model": self.source.model,
             "messages": messages,
@@ -81,7 +80,7 @@ class Endpoint:
             "stream": False,
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": "pairs", "strict": True, "schema": schema_of(self.source.pairs)},
+                "json_schema": {"name": "pairs", "strict": True, "schema": schema},
             },
         }
         said = self._said("POST", "chat/completions", body)

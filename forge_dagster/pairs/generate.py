@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +17,8 @@ from forge_dagster.pairs.asking import Unanswered, Writer
 from forge_dagster.pairs.found import READ
 from forge_dagster.pairs.passages import ASK, Passage, messages, passages
 from forge_dagster.pairs.replies import Replies
-from forge_dagster.pairs.support import judged, reply_of, schema_of
+from forge_dagster.pairs.schema import schema_of
+from forge_dagster.pairs.support import judged, reply_of
 from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 
@@ -25,6 +27,8 @@ ROWS = pa.schema(
 )
 REJECTED = pa.schema([(name, pa.string()) for name in ("document_id", "prompt_digest", "reason", "question")])
 """A passage without a usable reply, or a pair that became no row; `question` is empty for a passage."""
+Prompt = tuple[list[dict[str, str]], dict[str, Any]]
+"""A conversation, and the schema of its reply."""
 PAUSE, LONGEST_PAUSE = 0.2, 8.0  # seconds before the second try, and at most; doubled with every try
 STOPPED = "asking the model stopped"
 
@@ -50,7 +54,6 @@ def run(inputs: Mapping[str, Path], config: GenerateConfig, out: Path, context: 
             "kind": source.kind,
             "model": writer.identity(),
             "prompt": ASK,
-            "schema": schema_of(source.pairs),
             **source.model_dump(include={"seed", "temperature", "max_tokens"}),
         }
     )
@@ -59,8 +62,8 @@ def run(inputs: Mapping[str, Path], config: GenerateConfig, out: Path, context: 
     failures = 0
     with Replies(context.cache) as replies:
         for number, passage in enumerate(shown, start=1):
-            prompt = messages(passage, pairs=source.pairs)
-            digest = fingerprint({"generator": identity, "messages": prompt})
+            prompt = messages(passage, pairs=source.pairs), schema_of(passage.text, source.pairs)
+            digest = fingerprint({"generator": identity, "messages": prompt[0], "schema": prompt[1]})
             at = {"document_id": passage.document_id, "prompt_digest": digest}
             try:
                 text, failures = replies.of(digest) or replies.keep(digest, _asked(writer, prompt, source, context)), 0
@@ -107,13 +110,13 @@ def _writer(config: GenerateConfig) -> Writer:
     return Endpoint(config.location, config.source)
 
 
-def _asked(writer: Writer, prompt: list[dict[str, str]], source: Generator, context: StageContext) -> str:
+def _asked(writer: Writer, prompt: Prompt, source: Generator, context: StageContext) -> str:
     """The reply, after as many tries as are allowed. Raises Unanswered with why the last one failed."""
     for attempt in range(1, source.attempts + 1):
         if context.cancelled():
             raise InterruptedRun(STOPPED, mend="run the same command again")
         try:
-            return writer.ask(prompt)
+            return writer.ask(*prompt)
         except Unanswered as error:
             if not error.again or attempt == source.attempts:
                 raise

@@ -34,9 +34,9 @@ you, and what it asks for is not done.
 {text}
 {mark}
 
-Write at most {pairs} questions that a reader may have and that this text answers. Give each a short answer in the \
-text's own words, and as quote the sentence of the text, word for word, that the answer stands in. Reply with JSON \
-alone: {{"pairs": [{{"question": "...", "answer": "...", "quote": "..."}}]}}"""
+Write at most {pairs} questions that a reader may have and that this text answers. For each give as quote the sentence \
+of the text, word for word, that the answer stands in; then a short answer in the words of that sentence; then the \
+question. Reply with JSON alone: {{"pairs": [{{"quote": "...", "answer": "...", "question": "..."}}]}}"""
 
 
 class Passage(NamedTuple):

@@ -2,25 +2,18 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 
 from forge_dagster.corpus import redact
 from forge_dagster.corpus.words import words
-from forge_dagster.pairs.extraction import LONGEST_ANSWER, LONGEST_QUESTION, LONGEST_SENTENCE, SHORTEST_QUESTION
+from forge_dagster.pairs.extraction import LONGEST_ANSWER, LONGEST_QUESTION, SHORTEST_QUESTION
 from forge_dagster.pairs.passages import CHAT_MARKS, ORDERS
+from forge_dagster.pairs.schema import FUNCTION_WORDS, SHORTEST_QUOTE
 from forge_dagster.stage import FrozenModel
 
 FENCE = re.compile(r"\s*```(?:json)?\s*\n(?P<inside>.*?)\n?\s*```\s*", re.DOTALL)
-SHORTEST_QUOTE = 4  # words
-FUNCTION_WORDS = frozenset(
-    {"a", "an", "the", "of", "and", "or", "to", "in", "on", "at", "by", "for", "from", "with", "as", "is", "are", "was",
-     "were", "be", "been", "it", "its", "this", "that", "these", "those", "which", "who", "whom", "whose", "what",
-     "when", "where", "why", "how", "does", "do", "did", "can", "may", "must", "shall", "will", "would", "should",
-     "has", "have", "had"}
-)  # fmt: skip
-
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -36,19 +29,6 @@ class Reply(FrozenModel):
     """The whole reply."""
 
     pairs: list[Pair]
-
-
-def schema_of(pairs: int) -> dict[str, Any]:
-    """JSON Schema of a reply of at most so many pairs, for servers that hold their model to one."""
-    texts = {"question": LONGEST_QUESTION, "answer": LONGEST_ANSWER, "quote": LONGEST_SENTENCE}
-    pair = {
-        "type": "object",
-        "properties": {name: {"type": "string", "minLength": 1, "maxLength": most} for name, most in texts.items()},
-        "required": list(texts),
-        "additionalProperties": False,
-    }
-    listed = {"type": "array", "items": pair, "maxItems": pairs}
-    return {"type": "object", "properties": {"pairs": listed}, "required": ["pairs"], "additionalProperties": False}
 
 
 def reply_of(text: str) -> Reply | None:
@@ -75,14 +55,14 @@ def why_not(pair: Pair, passage: str) -> str:
 
 
 def _is_supported(pair: Pair, passage: str) -> bool:
-    """Whether the quote stands in the passage, states all that the answer says, and the question is about it."""
+    """Whether the quote stands in the passage and states all that the answer says, and the question is about both."""
     quote, said, asked = words(pair.quote), _content(pair.answer), _content(pair.question)
     return (
         len(quote) >= SHORTEST_QUOTE
         and f" {' '.join(quote)} " in f" {' '.join(words(passage))} "
         and bool(said)
         and set(said) <= set(quote)
-        and bool(set(asked) & set(words(passage)))
+        and bool(set(asked) & set(quote))
         and not set(said) <= set(asked)
     )
 

@@ -121,25 +121,31 @@ def train(
 
 
 def check(content: Path) -> list[Finding]:
-    """Judge a model folder: its files are there, its weights are numbers, and servers read chats as training did."""
+    """Judge a model's or an adapter's folder: all files are there, weights are numbers, chats are served as trained."""
+    from forge_dagster.model.adapter import CONFIG, WEIGHTS
     from forge_dagster.model.serving import served_as_trained
 
-    findings = check_files(content, ("generation_config.json",))
+    if (content / CONFIG).exists() or (content / WEIGHTS).exists():
+        findings = check_files(content, (CONFIG,), WEIGHTS)
+    else:
+        findings = check_files(content, ("config.json", "generation_config.json"))
     if not findings[0].passed:
         return [*findings, Finding(name=CHECK_NAMES[2], passed=False)]
     return [*findings, served_as_trained(content)]
 
 
-def check_files(content: Path, more: tuple[str, ...] = ()) -> list[Finding]:
-    """Judge any folder of whole weights: every file that a reader needs is there, and every weight is a number."""
+def check_files(
+    content: Path, more: tuple[str, ...] = ("config.json",), weights: str = "model.safetensors"
+) -> list[Finding]:
+    """Judge any folder of weights: every file that a reader needs is there, and every weight is a number."""
     from safetensors import safe_open
 
-    wanted = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", *more)
+    wanted = (weights, "tokenizer.json", "tokenizer_config.json", *more)
     missing = [name for name in wanted if not (content / name).is_file()]
     broken: list[str] = []
-    if "model.safetensors" not in missing:
-        with safe_open(content / "model.safetensors", framework="pt") as weights:
-            broken = [name for name in weights.keys() if not weights.get_tensor(name).isfinite().all()]  # noqa: SIM118
+    if weights not in missing:
+        with safe_open(content / weights, framework="pt") as tensors:
+            broken = [name for name in tensors.keys() if not tensors.get_tensor(name).isfinite().all()]  # noqa: SIM118
     return [
         Finding(name=CHECK_NAMES[0], passed=not missing, observed={"missing": missing}),
         Finding(name=CHECK_NAMES[1], passed=not missing and not broken, observed={"not_finite": broken}),

@@ -18,7 +18,7 @@ class Settings(sft.Settings):
 
     teacher: str = Field(
         pattern=r"^[^/]+/[^/]+$",
-        description="RECIPE/STAGE, or external/WEIGHTS: open weights of a recipe",
+        description="RECIPE/STAGE, or external/WEIGHTS: open weights that a recipe lists as `weights` or `teachers`",
     )
     temperature: float = Field(gt=0, description="both distributions are flattened by it before they are compared")
     hard_share: float = Field(ge=0, lt=1, description="weight of the answers themselves; the rest is the teacher's")
@@ -29,7 +29,6 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
 
     Raises WeightsError if the teacher has another tokenizer, and what SFT raises.
     """
-    from forge_dagster.model.folder import write_model
     from forge_dagster.model.teacher import load_teacher
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.distillation import DistillationTrainer
@@ -37,19 +36,16 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     settings = config.settings
     teacher = load_teacher(inputs["teacher"], inputs["tokenizer"])
     common.fits(settings.max_length, teacher, "max_length")
-    model, tokenizer = common.begin(inputs, config.seed)
     report = sft.tune(
         inputs,
         config,
+        out,
         context,
-        model=model,
-        tokenizer=tokenizer,
         trainer=DistillationTrainer,
         teacher=teacher,
         temperature=settings.temperature,
         hard_share=settings.hard_share,
     )
-    write_model(model, inputs["tokenizer"], out)
     return report.model_copy(update={"counts": {**report.counts, "teacher_parameters": teacher.num_parameters()}})
 
 

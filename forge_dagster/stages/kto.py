@@ -5,18 +5,17 @@ from pathlib import Path
 
 from pydantic import Field
 
-from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
+from forge_dagster.stage import Report, Stage, StageContext
 from forge_dagster.stages.base import CHECK_NAMES, check
 from forge_dagster.training.job import TrainingJob
+from forge_dagster.training.tuning import Tuning
 
 NEEDS = ("preferences",)
 
 
-class Settings(FrozenModel):
+class Settings(Tuning):
     """Settings of the KTO stage; nothing that changes the result has a default."""
 
-    learning_rate: float = Field(gt=0)
-    warmup_share: float = Field(ge=0, lt=1)
     epochs: float = Field(gt=0)
     batch_size: int = Field(ge=2, description="answers of one step; KTO compares those of different prompts")
     beta: float = Field(gt=0, description="how strongly the model is held to where it began")
@@ -28,7 +27,7 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     from datasets import Dataset
     from trl import KTOConfig, KTOTrainer
 
-    from forge_dagster.model.folder import load_model, write_model
+    from forge_dagster.model.adapter import peft_config, write_trained
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.pairs import pairs
     from forge_dagster.training.precision import thread_limit, threads
@@ -46,7 +45,8 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     with thread_limit(threads()):
         learner = resumable(KTOTrainer)(
             model=model,
-            ref_model=load_model(inputs["previous"]),
+            ref_model=common.reference(inputs, settings),
+            peft_config=peft_config(model, settings.lora),
             args=KTOConfig(
                 **common.arguments(context, config.seed),
                 learning_rate=settings.learning_rate,
@@ -62,10 +62,10 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
             processing_class=tokenizer,
         )
         log = common.train(learner, context, common.identity(config, inputs), figure="loss")
-    write_model(model, inputs["tokenizer"], out)
+    written = write_trained(learner.model, inputs["tokenizer"], out)
     good, bad = (common.ends(log, f"rewards/{side}")[1] for side in ("chosen", "rejected"))
     return Report(
-        counts={**counts, "answers": len(answers), "steps": len(log)},
+        counts={**counts, "answers": len(answers), "steps": len(log), **written},
         metrics={"loss": common.ends(log, "loss")[1], "margin": good - bad, "kl": common.ends(log, "kl")[1]},
     )
 

@@ -6,18 +6,17 @@ from typing import Any
 
 from pydantic import Field
 
-from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
+from forge_dagster.stage import Report, Stage, StageContext
 from forge_dagster.stages.base import CHECK_NAMES, check
 from forge_dagster.training.job import TrainingJob
+from forge_dagster.training.tuning import Tuning
 
 NEEDS = ("preferences",)
 
 
-class Settings(FrozenModel):
+class Settings(Tuning):
     """Settings of the preference stage; nothing that changes the result has a default."""
 
-    learning_rate: float = Field(gt=0)
-    warmup_share: float = Field(ge=0, lt=1)
     epochs: float = Field(gt=0)
     batch_size: int = Field(ge=1, description="pairs of one step")
     beta: float = Field(gt=0, description="how strongly the model is held to where it began")
@@ -49,7 +48,7 @@ def prefer(
     from datasets import Dataset
     from trl import DPOConfig
 
-    from forge_dagster.model.folder import load_model, write_model
+    from forge_dagster.model.adapter import peft_config, write_trained
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.pairs import pairs
     from forge_dagster.training.precision import thread_limit, threads
@@ -73,7 +72,8 @@ def prefer(
     with thread_limit(threads()):
         learner = resumable(trainer)(
             model=model,
-            ref_model=load_model(inputs["previous"]),
+            ref_model=common.reference(inputs, settings),
+            peft_config=peft_config(model, settings.lora),
             args=arguments,
             train_dataset=Dataset.from_list([{**row, **columns(row)} for row in rows]),
             processing_class=tokenizer,
@@ -82,9 +82,9 @@ def prefer(
         log = common.train(
             learner, context, common.identity(config, inputs), figure="loss", plot="rewards/margins", name="margin"
         )
-    write_model(model, inputs["tokenizer"], out)
+    written = write_trained(learner.model, inputs["tokenizer"], out)
     return Report(
-        counts={**counts, "steps": len(log)},
+        counts={**counts, "steps": len(log), **written},
         metrics={
             "loss": common.ends(log, "loss")[1],
             "margin": common.ends(log, "rewards/margins")[1],

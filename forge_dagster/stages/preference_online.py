@@ -5,27 +5,27 @@ from pathlib import Path
 
 from pydantic import Field
 
-from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
+from forge_dagster.stage import Report, Stage, StageContext
 from forge_dagster.stages.base import CHECK_NAMES, check
 from forge_dagster.training.job import TrainingJob
+from forge_dagster.training.scoring import Judge
+from forge_dagster.training.tuning import Tuning
 
 NEEDS = ("instructions", "policy_items")
 
 
-class Settings(FrozenModel):
+class Settings(Tuning):
     """Settings of the online preference stage; nothing that changes the result has a default."""
 
     answer_form: str = Field(description="regular expression that a whole answer in form matches")
-    learning_rate: float = Field(gt=0)
-    warmup_share: float = Field(ge=0, lt=1)
     steps: int = Field(ge=1)
     prompts: int = Field(ge=1, description="prompts of one step; each gets two answers")
     policy_share: float = Field(ge=0, le=1, description="of the prompts, items of policies, each policy as often")
     max_new_tokens: int = Field(ge=4, description="longest answer, in tokens")
     temperature: float = Field(gt=0)
     beta: float = Field(gt=0, description="how strongly the model is held to where it began")
-    reward_model: str | None = Field(
-        description="name of an earlier reward_model stage that judges the answers; null: the verifiable reward does"
+    reward_model: Judge | None = Field(
+        default=None, description="a reward model with a part in the reward; without it all is the verifiable one"
     )
 
 
@@ -36,16 +36,15 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     that it learns from noise. Raises DataError if all are equal throughout, or a prompt leaves no room for an answer.
     """
     from datasets import Dataset
-    from transformers import AutoModelForSequenceClassification
 
-    from forge_dagster.model.folder import load_model, write_model
+    from forge_dagster.model.adapter import peft_config, write_trained
     from forge_dagster.pairs.policy_items import read_policies
     from forge_dagster.stages.rl import refuse_alike
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.precision import thread_limit, threads
     from forge_dagster.training.prompts import prompts
     from forge_dagster.training.resumable import resumable
-    from forge_dagster.training.scoring import reward_function
+    from forge_dagster.training.scoring import reward_function, rewards_of
     from forge_dagster.training.trl_experimental import OnlineDPOConfig, OnlineDPOTrainer
 
     settings = config.settings
@@ -59,17 +58,14 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
         room=positions - settings.max_new_tokens,
         seed=config.seed,
     )
-    judge = (
-        reward_function(settings.answer_form, read_policies(inputs["policy_items"]))
-        if settings.reward_model is None
-        else AutoModelForSequenceClassification.from_pretrained(inputs["reward_model"], local_files_only=True)
-    )
+    verifiable = reward_function(settings.answer_form, read_policies(inputs["policy_items"]))
+    rewards = rewards_of(settings.reward_model, inputs, verifiable)
     with thread_limit(threads()):
         learner = resumable(OnlineDPOTrainer)(
             model=model,
-            ref_model=load_model(inputs["previous"]),
-            reward_funcs=[judge],
-            reward_processing_classes=[tokenizer],
+            ref_model=common.reference(inputs, settings),
+            peft_config=peft_config(model, settings.lora),
+            reward_funcs=rewards.functions,
             args=OnlineDPOConfig(
                 **common.arguments(context, config.seed),
                 learning_rate=settings.learning_rate,
@@ -80,16 +76,22 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
                 max_length=positions,
                 temperature=settings.temperature,
                 beta=[settings.beta],
+                reward_weights=rewards.weights,
             ),
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
         )
         log = common.train(learner, context, common.identity(config, inputs), figure="objective/scores", name="reward")
     refuse_alike([row["objective/scores_margin"] for row in log])
-    write_model(model, inputs["tokenizer"], out)
+    written = write_trained(learner.model, inputs["tokenizer"], out)
     first, last = common.ends(log, "objective/scores")
     return Report(
-        counts={"prompts": len(rows), "steps": len(log), "answers": len(log) * settings.prompts * 2},
+        counts={
+            "prompts": len(rows),
+            "steps": len(log),
+            "answers": len(log) * settings.prompts * 2,
+            **written,
+        },
         metrics={
             "reward": last,
             "first_reward": first,

@@ -7,20 +7,20 @@ from typing import Any
 from pydantic import Field
 
 from forge_dagster.errors import DataError
-from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
+from forge_dagster.stage import Finding, Report, Stage, StageContext
 from forge_dagster.stages import base
 from forge_dagster.training.job import TrainingJob
+from forge_dagster.training.scoring import Judge
 from forge_dagster.training.stop_rules import RAN_ON, StopRules, check_training, write_training
+from forge_dagster.training.tuning import Tuning
 
 NEEDS = ("instructions", "policy_items")
 
 
-class Settings(FrozenModel):
+class Settings(Tuning):
     """Settings of the RL stage; nothing that changes the result has a default."""
 
     answer_form: str = Field(description="regular expression that a whole answer in form matches")
-    learning_rate: float = Field(gt=0)
-    warmup_share: float = Field(ge=0, lt=1)
     steps: int = Field(ge=1)
     prompts: int = Field(ge=1, description="prompts of one step")
     policy_share: float = Field(ge=0, le=1, description="of the prompts, items of policies, each policy as often")
@@ -28,6 +28,9 @@ class Settings(FrozenModel):
     max_new_tokens: int = Field(ge=4, description="longest answer, in tokens")
     temperature: float = Field(gt=0)
     beta: float = Field(gt=0, description="weight of the KL divergence from where the model began")
+    reward_model: Judge | None = Field(
+        default=None, description="a reward model with a part in the reward; without it all is the verifiable one"
+    )
     stop: StopRules = Field(description="when the stage ends early; what was learnt by then is kept")
 
 
@@ -54,14 +57,14 @@ def reinforce(
     """Train by a trainer of TRL that compares several answers to each prompt; `options` are further arguments."""
     from datasets import Dataset
 
-    from forge_dagster.model.folder import write_model
+    from forge_dagster.model.adapter import peft_config, write_trained
     from forge_dagster.pairs.policy_items import read_policies
     from forge_dagster.tokens.control import END_ID, PAD_ID
     from forge_dagster.training import trl_common as common
     from forge_dagster.training.precision import thread_limit, threads
     from forge_dagster.training.prompts import prompts
     from forge_dagster.training.resumable import resumable
-    from forge_dagster.training.scoring import reward_function
+    from forge_dagster.training.scoring import reward_function, rewards_of
 
     settings = config.settings
     model, tokenizer = common.begin(inputs, config.seed)
@@ -73,10 +76,13 @@ def reinforce(
         room=model.config.max_position_embeddings - settings.max_new_tokens,
         seed=config.seed,
     )
+    verifiable = reward_function(settings.answer_form, read_policies(inputs["policy_items"]))
+    rewards = rewards_of(settings.reward_model, inputs, verifiable)
     with thread_limit(threads()):
         learner = resumable(trainer)(
             model=model,
-            reward_funcs=[reward_function(settings.answer_form, read_policies(inputs["policy_items"]))],
+            peft_config=peft_config(model, settings.lora),
+            reward_funcs=rewards.functions,
             args=arguments(
                 **common.arguments(context, config.seed),
                 learning_rate=settings.learning_rate,
@@ -87,6 +93,7 @@ def reinforce(
                 max_completion_length=settings.max_new_tokens,
                 temperature=settings.temperature,
                 beta=settings.beta,
+                reward_weights=rewards.weights,
                 # Log-probabilities are taken of the answers alone, for which the balancing loss of a mixture is not
                 # defined.
                 router_aux_loss_coef=0.0,
@@ -100,7 +107,7 @@ def reinforce(
         learner.add_callback(watch)
         log = common.train(learner, context, common.identity(config, inputs), figure="reward", name="reward")
     refuse_alike([row.get("reward_std", 0.0) for row in log])
-    write_model(model, inputs["tokenizer"], out)
+    written = write_trained(learner.model, inputs["tokenizer"], out)
     write_training(out, len(log), watch.stopped)
     first, last = common.ends(log, "reward")
     return Report(
@@ -110,6 +117,7 @@ def reinforce(
             "steps": len(log),
             "answers": len(log) * settings.prompts * settings.generations,
             "stopped_early": int(watch.stopped is not None),
+            **written,
         },
         metrics={
             "reward": last,

@@ -6,19 +6,18 @@ from typing import Any
 
 from pydantic import Field
 
-from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
+from forge_dagster.stage import Report, Stage, StageContext
 from forge_dagster.stages.base import CHECK_NAMES, check
 from forge_dagster.training.job import TrainingJob
+from forge_dagster.training.tuning import Tuning
 
 NEEDS = ("instructions",)
 
 
-class Settings(FrozenModel):
+class Settings(Tuning):
     """Settings of the SFT stage; nothing that changes the result has a default."""
 
     answer_template: str = Field(pattern=r"\{answer\}", description="the asked form; {answer} is what is said")
-    learning_rate: float = Field(gt=0)
-    warmup_share: float = Field(ge=0, lt=1)
     epochs: float = Field(gt=0)
     batch_size: int = Field(ge=1, description="conversations of one step; rows of them if packed")
     max_length: int = Field(ge=16, description="tokens; longer conversations are left out")
@@ -29,46 +28,35 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     """Fine-tune on the train split of the instructions (TRL SFTTrainer). Raises DataError if no row fits."""
     from trl import SFTTrainer
 
-    from forge_dagster.model.folder import write_model
-    from forge_dagster.training import trl_common as common
-    from forge_dagster.training.conversations import epoch_cost, taught
-    from forge_dagster.training.cost import write_cost
-
-    model, tokenizer = common.begin(inputs, config.seed)
-    report = tune(inputs, config, context, model=model, tokenizer=tokenizer, trainer=SFTTrainer)
-    write_model(model, inputs["tokenizer"], out)
-    settings, counts = config.settings, report.counts
-    told = taught(inputs["instructions"], inputs["tokenizer"], settings.answer_template, settings.max_length)
-    tokens, operations = epoch_cost(model, told)
-    epochs = counts["steps"] / -(-counts["rows"] // settings.batch_size)
-    write_cost(out, tokens=round(epochs * tokens), operations=round(epochs * operations))
-    return report
+    return tune(inputs, config, out, context, trainer=SFTTrainer)
 
 
 def tune(
     inputs: Mapping[str, Path],
     config: TrainingJob[Any],
+    out: Path,
     context: StageContext,
     *,
-    model: Any,
-    tokenizer: Any,
     trainer: type,
     **options: Any,
 ) -> Report:
-    """Train `model` in place by a kind of SFTTrainer, which is given `options` too."""
+    """Train by a kind of SFTTrainer, which is given `options` too."""
     from datasets import Dataset
     from trl import SFTConfig
 
+    from forge_dagster.model.adapter import peft_config, write_trained
     from forge_dagster.training import trl_common as common
-    from forge_dagster.training.conversations import collate_packed, pack, taught
+    from forge_dagster.training.conversations import collate_packed, epoch_cost, pack, taught
+    from forge_dagster.training.cost import write_cost
     from forge_dagster.training.precision import thread_limit, threads
     from forge_dagster.training.resumable import resumable
 
     settings = config.settings
+    model, tokenizer = common.begin(inputs, config.seed)
     common.fits(settings.max_length, model, "max_length")
-    examples, too_long = taught(
-        inputs["instructions"], inputs["tokenizer"], settings.answer_template, settings.max_length
-    )
+    told = taught(inputs["instructions"], inputs["tokenizer"], settings.answer_template, settings.max_length)
+    examples, too_long = told
+    tokens, operations = epoch_cost(model, told)
     rows: list[dict[str, list[int]]] = pack(examples, settings.max_length) if settings.packing else examples
     arguments = SFTConfig(
         **common.arguments(context, config.seed),
@@ -82,6 +70,7 @@ def tune(
     with thread_limit(threads()):
         learner = resumable(trainer)(
             model=model,
+            peft_config=peft_config(model, settings.lora),
             args=arguments,
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
@@ -89,9 +78,12 @@ def tune(
             **options,
         )
         log = common.train(learner, context, common.identity(config, inputs), figure="loss")
+    written = write_trained(learner.model, inputs["tokenizer"], out)
+    epochs = len(log) / -(-len(rows) // settings.batch_size)
+    write_cost(out, tokens=round(epochs * tokens), operations=round(epochs * operations))
     first, last = common.ends(log, "loss")
     return Report(
-        counts={"conversations": len(examples), "too_long": too_long, "rows": len(rows), "steps": len(log)},
+        counts={"conversations": len(examples), "too_long": too_long, "rows": len(rows), "steps": len(log), **written},
         metrics={"loss": last, "first_loss": first},
     )
 

@@ -30,7 +30,8 @@ class OffsetDPOTrainer(DPOTrainer):
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         inputs = dict(inputs)
         offset = inputs.pop(OFFSET)
-        chosen, rejected = self.compute_ref_log_probs(self.ref_model, inputs)
+        reference = self.model if self.ref_model is None else self.ref_model  # TRL takes an adapter off for it
+        chosen, rejected = self.compute_ref_log_probs(reference, inputs)
         inputs |= {"ref_chosen_logps": chosen + offset / self.beta, "ref_rejected_logps": rejected}
         loss = super()._compute_loss(model, inputs, return_outputs)
         for name in ("rewards/chosen", "rewards/margins"):  # of the model itself, without the offset

@@ -22,6 +22,7 @@ from forge_dagster.tokens.control import CONTROL, END
 from forge_dagster.training.job import TrainingJob
 from forge_dagster.training.precision import effective_dtype
 from forge_dagster.training.stop_rules import StopRules
+from forge_dagster.training.tuning import Tuning
 
 
 def arguments(context: StageContext, seed: int) -> dict[str, Any]:
@@ -58,6 +59,11 @@ def begin(inputs: Mapping[str, Path], seed: int) -> tuple[PreTrainedModel, PreTr
     tokenizer = transformers.AutoTokenizer.from_pretrained(inputs["tokenizer"], local_files_only=True)
     tokenizer.eos_token = END
     return load_model(inputs["previous"]), tokenizer
+
+
+def reference(inputs: Mapping[str, Path], settings: Tuning) -> PreTrainedModel | None:
+    """The frozen model that a training is held to; none for an adapter, without which the model is that one."""
+    return None if settings.lora else load_model(inputs["previous"])
 
 
 def quiet() -> None:

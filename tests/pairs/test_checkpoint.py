@@ -55,7 +55,7 @@ def question(text: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_reply_is_that_of_the_seed(folder: Path, temperature: float):
     source = SOURCE.model_copy(update={"temperature": temperature})
-    first, second = (Checkpoint(folder, source).ask(question("Who?")) for _ in range(2))
+    first, second = (Checkpoint(folder, source).ask(question("Who?"), {}) for _ in range(2))
     assert isinstance(first, str)
     assert first == second
 
@@ -71,7 +71,7 @@ def test_it_is_known_by_its_bytes_and_knows_the_end_of_a_turn(folder: Path):
 )
 def test_what_cannot_be_asked_is_told(folder: Path, text: str, reason: str):
     with pytest.raises(Unanswered, match=reason) as raised:
-        Checkpoint(folder, SOURCE).ask(question(text))
+        Checkpoint(folder, SOURCE).ask(question(text), {})
     assert not raised.value.again
 
 

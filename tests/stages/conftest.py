@@ -40,17 +40,19 @@ SAMPLING = {
 RL = {**SAMPLING, "generations": 4, "stop": {"window": 2, "least_entropy": 0.0, "most_kl": 100.0}}
 SETTINGS: dict[str, dict[str, Any]] = {
     "sft": SFT,
-    "sft_lora": {**SFT, "rank": 2, "alpha": 4, "modules": ["q_proj", "v_proj", "down_proj"]},
     "merge": {},
     "distill": {**SFT, "teacher": "large/sft", "temperature": 2.0, "hard_share": 0.5},
     "preference": PREFERENCE,
     "preference_offset": {**PREFERENCE, "answer_form": r"Answer: [^\n]{1,200}\.", "offset": 0.5},
-    "preference_online": {**SAMPLING, "reward_model": None},
+    "preference_online": SAMPLING,
     "kto": {**COMMON, "epochs": 1, "beta": 0.1},
     "reward_model": {**COMMON, "epochs": 2},
     "rl": RL,
     "rloo": RL,
 }
+
+
+LORA = {"rank": 2, "alpha": 4, "modules": ["q_proj", "v_proj", "down_proj"]}
 
 
 class Stopped(LocalContext):
@@ -76,6 +78,11 @@ class Post:
     def module(self, stage: str) -> Any:
         return importlib.import_module(f"forge_dagster.stages.{stage}")
 
+    def read(self, stage: str, more: dict[str, Path] | None = None) -> dict[str, Path]:
+        """What the stage reads, with `more` or others."""
+        given = {**self.inputs, **(more or {})}
+        return {name: given[name] for name in ("tokenizer", "previous", *self.module(stage).NEEDS, *(more or {}))}
+
     def run(
         self,
         stage: str,
@@ -86,12 +93,11 @@ class Post:
         **changes: Any,
     ) -> tuple[Path, Report]:
         """Run it; its work folder outlives an interruption in `folder`."""
-        module, given = self.module(stage), {**self.inputs, **(inputs or {})}
-        named = ("tokenizer", "previous", *module.NEEDS, *(inputs or {}))
+        module = self.module(stage)
         out = folder / "out"
         out.mkdir(parents=True, exist_ok=True)
         context = context or local_context(folder)
-        report = module.STAGE.run({name: given[name] for name in named}, self.job(stage, **changes), out, context)
+        report = module.STAGE.run(self.read(stage, inputs), self.job(stage, **changes), out, context)
         assert all(finding.passed or not finding.blocking for finding in module.STAGE.check(out))
         return out, report
 
@@ -111,6 +117,11 @@ def digests(folder: Path) -> dict[str, str]:
 @pytest.fixture(name="digests")
 def _digests() -> Any:
     return digests
+
+
+@pytest.fixture(scope="session")
+def lora() -> dict[str, Any]:
+    return LORA
 
 
 @pytest.fixture(autouse=True)

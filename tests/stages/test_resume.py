@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from forge_dagster.errors import IntegrityError, InterruptedRun
 from forge_dagster.stage import LocalContext, local_context
 from forge_dagster.training import checkpoint
 
-STEPS = {"sft": 10, "sft_lora": 10, "preference": 10, "preference_offset": 10, "reward_model": 10, "rl": 12, "kto": 10}
+STEPS = {"sft": 10, "preference": 10, "preference_offset": 10, "reward_model": 10, "rl": 12, "kto": 10}
 
 
 class Crashed(LocalContext):
@@ -37,12 +38,23 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(stage: str, after: int, po
     assert len(logs[0]) == len(logs[1]) == STEPS[stage] + 1
 
 
-@pytest.mark.parametrize("stage", ["sft_lora", "preference_offset", "kto", "reward_model"])
-def test_other_kinds_resume_as_well(stage: str, post, digests, tmp_path: Path):
-    out, report = post.run(stage, tmp_path / "straight")
+@pytest.mark.parametrize(
+    ("stage", "adapter"),
+    [
+        ("preference_offset", False), ("kto", False), ("reward_model", False), ("distill", False),
+        ("sft", True), ("preference", True), ("rl", True),
+    ],
+)  # fmt: skip
+def test_other_kinds_resume_as_well(stage: str, adapter: bool, post, lora: dict[str, Any], digests, tmp_path: Path):
+    options: dict[str, Any] = {"lora": lora} if adapter else {}
+    if stage == "distill":
+        options["inputs"] = {"teacher": post.inputs["previous"]}
+    if stage == "rl":
+        options["steps"] = 9
+    out, report = post.run(stage, tmp_path / "straight", **options)
     with pytest.raises(InterruptedRun):
-        post.stop(stage, tmp_path / "stopped", after=6)
-    resumed, again = post.run(stage, tmp_path / "stopped")
+        post.stop(stage, tmp_path / "stopped", after=6, **options)
+    resumed, again = post.run(stage, tmp_path / "stopped", **options)
     assert digests(resumed) == digests(out)
     assert again == report
 

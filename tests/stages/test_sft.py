@@ -1,4 +1,4 @@
-"""SFT: the loss is on what the assistant says, packed conversations do not see each other, adapters merge exactly."""
+"""SFT: the loss is on what the assistant says, packed conversations do not see each other."""
 
 from pathlib import Path
 from typing import Any
@@ -7,12 +7,11 @@ import pytest
 import torch
 from trl import SFTTrainer
 
-from forge_dagster.errors import DataError, RecipeError, WeightsError
+from forge_dagster.errors import DataError, RecipeError
 from forge_dagster.model.folder import load_model
 from forge_dagster.stage import local_context
 from forge_dagster.stages import sft
 from forge_dagster.tokens.encoding import load_encoder
-from forge_dagster.training import trl_common
 from forge_dagster.training.batches import IGNORED
 from forge_dagster.training.conversations import collate_packed, pack, taught
 
@@ -30,9 +29,8 @@ class Spy(SFTTrainer):
 @pytest.mark.parametrize("packing", [False, True])
 def test_the_loss_is_on_the_words_of_the_assistant_alone(packing: bool, post, tmp_path: Path):
     SEEN.clear()
-    model, tokenizer = trl_common.begin(post.inputs, 1)
     job = post.job("sft", packing=packing, epochs=1)
-    sft.tune(post.inputs, job, local_context(tmp_path), model=model, tokenizer=tokenizer, trainer=Spy)
+    sft.tune(post.inputs, job, tmp_path, local_context(tmp_path), trainer=Spy)
     encoder, said = load_encoder(post.inputs["tokenizer"]), []
     for batch in SEEN:
         for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
@@ -97,40 +95,3 @@ def test_conversations_that_do_not_fit_are_counted_or_refused(post, tmp_path: Pa
 def test_a_loss_that_is_no_number_stops_the_stage(post, tmp_path: Path):
     with pytest.raises(DataError, match=r"loss = (nan|inf) at step"):
         post.run("sft", tmp_path, learning_rate=1e25, epochs=4)
-
-
-def test_a_merged_adapter_answers_as_the_adapter_does(post, tmp_path: Path):
-    from forge_dagster.model.adapter import with_adapter
-
-    adapter, report = post.run("sft_lora", tmp_path / "adapter", learning_rate=0.1)
-    assert sorted(path.name for path in adapter.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
-    assert report.counts["trained_parameters"] == 2 * (16 + 16) * 2 + 2 * (32 + 16)
-    assert report.metrics["loss"] < report.metrics["first_loss"]
-    merged, report = post.run("merge", tmp_path / "merged", inputs={"adapter": adapter})
-    assert report.counts == {"merged_matrices": 3}
-    ids = torch.randint(5, 300, (2, 20), generator=torch.Generator().manual_seed(1))
-    with torch.inference_mode():
-        before = load_model(post.inputs["previous"])(ids).logits
-        together = with_adapter(load_model(post.inputs["previous"]), adapter)(ids).logits
-        after = load_model(merged)(ids).logits
-    torch.testing.assert_close(after, together, rtol=0, atol=1e-5)
-    assert not torch.allclose(after, before, atol=1e-3)
-
-
-def test_an_adapter_names_matrices_that_are_there(post, tmp_path: Path):
-    with pytest.raises(RecipeError, match="this model has no lm_head, w_pack for an adapter"):
-        post.run("sft_lora", tmp_path, modules=["q_proj", "w_pack", "lm_head"])
-
-
-def test_an_adapter_of_another_model_is_not_merged(post, tmp_path: Path):
-    from forge_dagster.model.build import build_model
-    from forge_dagster.model.folder import write_model
-
-    adapter, _ = post.run("sft_lora", tmp_path / "adapter", epochs=0.2)
-    (tmp_path / "wide").mkdir()
-    wide = build_model(
-        post.job("sft").shape.model_copy(update={"hidden_size": 32}), vocab_size=300, positions=128, seed=1
-    )
-    write_model(wide, post.inputs["tokenizer"], tmp_path / "wide")
-    with pytest.raises(WeightsError, match="cannot be put on this model"):
-        post.run("merge", tmp_path, inputs={"adapter": adapter, "previous": tmp_path / "wide"})

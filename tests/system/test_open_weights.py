@@ -47,7 +47,9 @@ def test_from_a_folder_of_weights_to_a_release(organisation: Callable[[], Organi
     assert "made by the recipe nano" in card
     scores = json.loads((content / "scorecard.json").read_text())["checkpoints"]
     assert list(scores) == ["untrained", "continued", "sft", "preference", "rl"]
-    continued = made.home / "artifacts" / "onward/continued_checkpoint" / digests["onward/continued_checkpoint"] / "content"
+    continued = (
+        made.home / "artifacts" / "onward/continued_checkpoint" / digests["onward/continued_checkpoint"] / "content"
+    )
     told = json.loads((continued / "forgetting.json").read_text())["sources"]
     assert told.keys() == {"sample", "general"}
     AutoModelForCausalLM.from_pretrained(content / "model", local_files_only=True)

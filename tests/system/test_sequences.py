@@ -21,11 +21,12 @@ def test_a_recipe_of_any_sequence_is_made_scored_and_released(organisation: Call
     made = organisation()
     sft = nano_recipe("nano")["stages"][1]["settings"]
     kto = {"learning_rate": 1e-4, "warmup_share": 0.0, "epochs": 0.1, "batch_size": 16, "beta": 0.1, "max_length": 160}
+    lora = {"rank": 2, "alpha": 4, "modules": ["q_proj", "v_proj"]}
     large = _recipe("large", {"stage": "sft", "settings": sft})
     mine = _recipe(
         "mine",
         {"stage": "sft", "settings": sft | {"packing": True}},
-        {"stage": "sft_lora", "settings": sft | {"rank": 2, "alpha": 4, "modules": ["q_proj", "v_proj"]}},
+        {"stage": "sft", "name": "sft-lora", "settings": sft | {"lora": lora}},
         {"stage": "merge", "settings": {}},
         {"stage": "kto", "settings": kto},
         {"stage": "distill", "settings": sft | {"teacher": "large/sft", "temperature": 2.0, "hard_share": 0.5}},
