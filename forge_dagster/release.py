@@ -35,7 +35,7 @@ class Pairs(FrozenModel):
 
 
 class ReleaseConfig(FrozenModel):
-    """The recipe that is released, how it is scored and judged, what people overrode, and the pairs that it learnt from."""
+    """The recipe that is released, how it is scored and judged, what people overrode, the pairs it learnt from."""
 
     recipe: Recipe
     scoring: ScorecardConfig

@@ -57,6 +57,7 @@ class Candidate:
     def __init__(self, root: Path, recipe: Recipe = RECIPE) -> None:
         self.root, self.recipe = root, recipe
         self.overrides: tuple[Override, ...] = ()
+        self.pairs: tuple[Pairs, ...] = ()
         names = (
             "checkpoint", "scorecard", "tokenizer", "corpus", "domain_benchmark", "instructions", "policy_items",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Open weights all the way: a folder of weights is scanned, continued with replayed text, tuned, scored and released."""
+"""Open weights all the way: a folder of them is scanned, continued with replayed text, tuned, scored, released."""
 
 import json
 from collections.abc import Callable
@@ -35,8 +35,13 @@ def test_from_a_folder_of_weights_to_a_release(organisation: Callable[[], Organi
     del recipe["model"]
     recipe |= {
         "tokenizer": {"kind": "inherited", "domain_tokens": 0},
-        "weights": {"name": "nano", "location": str(weights), "origin": "made by the recipe nano", "licence": "Apache-2.0"},
-    }  # fmt: skip
+        "weights": {
+            "name": "nano",
+            "location": str(weights),
+            "origin": "made by the recipe nano",
+            "licence": "Apache-2.0",
+        },
+    }
     (made.root / "recipes" / "nano.yaml").write_text(yaml.safe_dump(recipe))
     (made.root / "recipes" / "nano.yaml").rename(made.root / "recipes" / "onward.yaml")
     done = made.forge("run")
