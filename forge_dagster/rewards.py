@@ -41,7 +41,8 @@ def squeezed(text: str) -> str:
 
 def is_correct(text: str, answer: str) -> bool:
     """Whether `text` says exactly `answer`, labelled or not; listing several answers is not saying one."""
-    return squeezed(LABEL.sub("", text.strip())) == squeezed(answer.rstrip(". ")) != ""
+    right = LABEL.sub("", answer.strip()).rstrip(". ")
+    return squeezed(LABEL.sub("", text.strip())) == squeezed(right) != ""
 
 
 def says(text: str, expected: str) -> bool:

@@ -18,7 +18,7 @@ from forge_dagster.pairs import policy_items
 from forge_dagster.policy import Policy
 from forge_dagster.provenance.files import sha256_file
 from forge_dagster.recipe import Recipe
-from forge_dagster.release import ReleaseConfig
+from forge_dagster.release import Pairs, ReleaseConfig
 from forge_dagster.stage import local_context
 
 RECIPE = Recipe.model_validate(

@@ -49,7 +49,7 @@ def test_it_has_its_part_in_the_reward(stage: str, post, judge: Path, tmp_path: 
         rows = list(csv.DictReader(stream))
     if stage != "preference_online":  # which logs the sum alone
         for row in rows:
-            parts = [float(row[f"rewards/{name}/mean"]) for name in ("policy_reward", "judge_reward")]
+            parts = [float(row[f"rewards/{name}/mean"]) for name in ("reward", "judge_reward")]
             assert float(row["reward"]) == pytest.approx(0.75 * parts[0] + 0.25 * parts[1], abs=1e-6)
             assert 0 < parts[1] < 1
     assert 0 < report.metrics["reward"] < 1
