@@ -83,6 +83,7 @@ def main(*options: str) -> None:
             (root / folder).mkdir()
         source = yaml.safe_load((PROJECT / "sources" / "sample.yaml").read_text(encoding="utf-8"))
         source |= {"location": "../sample/documents", "facts": "../sample/facts.jsonl"}
+        source["canaries"] = "../sample/canaries.yaml"
         (root / "sources" / "sample.yaml").write_text(yaml.safe_dump(source), encoding="utf-8")
         (root / "recipes" / "bench.yaml").write_text(yaml.safe_dump(_recipe()), encoding="utf-8")
         folders = {f"FORGE_{what.upper()}": str(root / what) for what in ("home", "sources", "recipes")}

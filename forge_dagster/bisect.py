@@ -84,6 +84,7 @@ class Search:
         if self.recipe.weights is not None:
             self._inputs["weights"] = self._input(old, "weights")
         config = {name: card.identity.config[name] for name in Measuring.model_fields}
+        config["own_tasks"] = ()  # their data is no artifact: what was asked then need not be there any more
         self.folder = home.cache / "bisect"
         self.asked = asked(self.metric, measures, Measuring.model_validate(config), self.folder / "asked")
 

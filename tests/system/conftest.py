@@ -21,6 +21,7 @@ def organisation(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Organ
             (root / folder).mkdir()
         source = yaml.safe_load((PROJECT / "sources" / "sample.yaml").read_text())
         source |= {"location": "../sample/documents", "facts": "../sample/facts.jsonl"}
+        source["canaries"] = "../sample/canaries.yaml"
         (root / "sources" / "sample.yaml").write_text(yaml.safe_dump(source))
         (root / "recipes" / "nano.yaml").write_text(yaml.safe_dump(nano_recipe("nano")))
         return Organisation(root)

@@ -19,7 +19,7 @@ def test_from_a_folder_of_weights_to_a_release(organisation: Callable[[], Organi
     made = organisation()
     generate(20, 11, made.root / "general")
     general = yaml.safe_load((made.root / "sources" / "sample.yaml").read_text())
-    general |= {"name": "general", "location": "../general/documents", "facts": None}
+    general |= {"name": "general", "location": "../general/documents", "facts": None, "canaries": None}
     (made.root / "sources" / "general.yaml").write_text(yaml.safe_dump(general))
     recipe = nano_recipe("onward")
     base = next(entry for entry in recipe["stages"] if entry["stage"] == "base")
