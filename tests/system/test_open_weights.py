@@ -29,7 +29,7 @@ def test_from_a_folder_of_weights_to_a_release(organisation: Callable[[], Organi
         "sequence_length": 128,
         "muon_lr": 0.002,
         "embedding_lr": 0.001,
-        "mixture": {"sources": {name: {"weight": 1, "epochs": 1} for name in ("sample", "general")}},
+        "mixture": {"sources": {name: {"weight": 1, "epochs": 3} for name in ("sample", "general")}},
         "replay": "general",
     }
     del recipe["model"]
