@@ -17,7 +17,7 @@ def test_from_a_folder_of_weights_to_a_release(organisation: Callable[[], Organi
     release = undisturbed.home / "artifacts" / "nano" / "release"
     weights = release / (release / "CURRENT").read_text().strip() / "content" / "model"
     made = organisation()
-    generate(20, 11, made.root / "general")
+    generate(80, 11, made.root / "general")
     general = yaml.safe_load((made.root / "sources" / "sample.yaml").read_text())
     general |= {"name": "general", "location": "../general/documents", "facts": None, "canaries": None}
     (made.root / "sources" / "general.yaml").write_text(yaml.safe_dump(general))
