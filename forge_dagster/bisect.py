@@ -67,7 +67,7 @@ class Search:
                 rule="changes of documents are looked through",
                 mend="name two releases with different documents",
             )
-        card = self._record(new, "scorecard")
+        card = self.store.record(*_artifact(new, "scorecard"))
         self.metric = metric or recipes[1].gates[0].metric
         first = recipes[1].stages[0].settings
         wanted = tokens or max(int(first.get("tokens", 0)) // 4, int(first.get("batch_tokens", 0)))
@@ -124,15 +124,15 @@ class Search:
             tried=tuple(tried),
         )
 
-    def _record(self, of: Record, name: str) -> Record:
-        ref = of.identity.inputs[name]
-        assert ref.key is not None, f"{name} is an artifact"
-        return self.store.record(ref.key, ref.digest)
-
     def _input(self, of: Record, name: str) -> Path:
-        ref = of.identity.inputs[name]
-        assert ref.key is not None, f"{name} is an artifact"
-        return self.store.content(ref.key, ref.digest)
+        return self.store.content(*_artifact(of, name))
+
+
+def _artifact(of: Record, name: str) -> tuple[str, str]:
+    """Key and digest of an input that is an artifact."""
+    ref = of.identity.inputs[name]
+    assert ref.key is not None, f"{name} is an artifact"
+    return ref.key, ref.digest
 
 
 def seed_noise(values: Sequence[float]) -> float:

@@ -1,7 +1,6 @@
 """A proxy of a recipe: its first stages at a smaller number of tokens on some documents, measured by one task."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +11,9 @@ import pyarrow.parquet as pq
 from forge_dagster.chain import stage_module
 from forge_dagster.declared import training_job
 from forge_dagster.errors import UserError
-from forge_dagster.evaluation.candidates import Candidate, load_subject
+from forge_dagster.evaluation.candidates import candidate_in, load_subject
 from forge_dagster.evaluation.measure import Measuring, Task
-from forge_dagster.evaluation.score import Metric, Result, scored_digests
+from forge_dagster.evaluation.score import Metric, Result
 from forge_dagster.evaluation.scorecard import data_in, environment, tasks_of
 from forge_dagster.evaluation.standing import Standing
 from forge_dagster.provenance.canonical import fingerprint
@@ -91,7 +90,7 @@ class Proxies:
 
             work = self._folder / "work" / identity
             model = self._trained(documents, seed, work, progress)
-            subject = load_subject("proxy", _candidate(model))
+            subject = load_subject("proxy", candidate_in(model))
             torch.manual_seed(seed)
             results = task.evaluate(subject)
             remove(work)
@@ -133,12 +132,6 @@ class _Told(LocalContext):
 
     def progress(self, done: int, total: int, text: str = "") -> None:
         self._tell(done, total, text)
-
-
-def _candidate(model: Path) -> Candidate:
-    from forge_dagster.model.folder import load_model
-
-    return Candidate(fingerprint(scored_digests(model)), partial(load_model, model), model)
 
 
 def _of(instructions: Path, documents: pa.Table, out: Path) -> Path:

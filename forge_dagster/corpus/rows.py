@@ -12,6 +12,14 @@ MOST_ROWS = 4096  # a row group
 MOST_BYTES = 64 << 20  # of payload a row group, unless one row alone is larger
 
 
+def text_bytes(path: Path) -> int:
+    """Bytes of the column `text` of a Parquet file before compression, by its footer alone."""
+    file = pq.ParquetFile(path)
+    column = file.schema_arrow.get_field_index("text")
+    groups = (file.metadata.row_group(number) for number in range(file.num_row_groups))
+    return sum(group.column(column).total_uncompressed_size for group in groups)
+
+
 class RowWriter:
     """A Parquet file (zstd) that takes one row at a time; a file without rows still has its schema.
 

@@ -24,6 +24,8 @@ COMPARED_AT_ONCE = 1 << 22  # hashes of pairs of texts: 100 MiB
 
 Hashes = npt.NDArray[np.uint32]
 """Sorted and distinct, where they stand for a text."""
+Words = npt.NDArray[np.uint64]
+"""Hashes of words, 8 bytes each."""
 Numbers = npt.NDArray[np.int64]
 """Places of texts, or sizes."""
 
@@ -60,14 +62,24 @@ class Shingles(NamedTuple):
         return self.hashes[self.ends[text] : self.ends[text + 1]]
 
 
+def word_hashes(found: Sequence[str]) -> Words:
+    """Hash of each word of a list."""
+    return np.fromiter(map(_WORDS.__getitem__, found), dtype=np.uint64, count=len(found))
+
+
+def runs_mixed(each: Words, size: int, start: int) -> Words:
+    """Each run of `size` words made one number, from their hashes; `start` tells apart what is made for other ends."""
+    count = max(0, len(each) - size + 1)
+    mixed = np.full(count, start, dtype=np.uint64)
+    for place in range(size):
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * MULTIPLIER + each[place : place + count]
+    return mixed
+
+
 def gram_hashes(found: Sequence[str]) -> Hashes:
     """Hash of each word 5-gram of a list of words, in order; a shorter list is one gram."""
     size = min(SHINGLE, max(1, len(found)))
-    each = np.fromiter(map(_WORDS.__getitem__, found or [""]), dtype=np.uint64)
-    count = len(each) - size + 1
-    mixed = np.full(count, size, dtype=np.uint64)
-    for place in range(size):
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * MULTIPLIER + each[place : place + count]
+    mixed = runs_mixed(word_hashes(found or [""]), size, start=size)
     mixed = (mixed ^ (mixed >> np.uint64(32))) * MULTIPLIER
     return (mixed >> np.uint64(32)).astype(np.uint32)
 

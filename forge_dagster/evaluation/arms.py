@@ -9,13 +9,12 @@ from forge_dagster.comparison import Arm, Comparison
 from forge_dagster.errors import InterruptedRun
 from forge_dagster.evaluation import evidence
 from forge_dagster.evaluation.arms_table import Arms, Cell, Row, cells, reading
-from forge_dagster.evaluation.candidates import Candidate
+from forge_dagster.evaluation.candidates import candidate_in
 from forge_dagster.evaluation.measure import Measuring
 from forge_dagster.evaluation.prompts import ANSWERS, TOKENS, Asked, Prompts
-from forge_dagster.evaluation.score import Metric, Result, aggregate, scored_digests
+from forge_dagster.evaluation.score import Metric, Result, aggregate
 from forge_dagster.evaluation.scorecard import data_in, environment, measured
 from forge_dagster.evaluation.standing import Standing
-from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.stage import Finding, Report, Stage, StageContext
 
 FILE = "comparison.json"
@@ -39,7 +38,6 @@ def trained(recipe: str, stage: str) -> str:
 def run(inputs: Mapping[str, Path], config: ArmsConfig, out: Path, context: StageContext) -> Report:
     """Write comparison.json and items.parquet; beside them a plot. Any failed evaluation raises."""
     from forge_dagster.evaluation.arms_plot import plot
-    from forge_dagster.model.folder import load_model
     from forge_dagster.training.precision import thread_limit, threads
 
     data_in(context.work / "datasets")
@@ -59,10 +57,9 @@ def run(inputs: Mapping[str, Path], config: ArmsConfig, out: Path, context: Stag
         for number, arm in enumerate(arms):
             folder = inputs[trained(arm.recipe, arm.stage)]
             asked[arm.name] = prompts.of(arm, folder, _shape(folder)["max_position_embeddings"])
-            candidate = Candidate(fingerprint(scored_digests(folder)), partial(load_model, folder), folder)
             tasks = [each.task for each in asked[arm.name]]
             found[arm.name] = measured(
-                arm.name, candidate, tasks, standing, config.seed, partial(progress, number, arm)
+                arm.name, candidate_in(folder), tasks, standing, config.seed, partial(progress, number, arm)
             )
     evidence.write_evidence(found, out / evidence.FILE)
     results = evidence.read_evidence(out / evidence.FILE)

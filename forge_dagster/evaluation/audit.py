@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from forge_dagster.errors import VerdictError
 from forge_dagster.evaluation import evidence
-from forge_dagster.evaluation.card import AGAIN, Scorecard, read_card
+from forge_dagster.evaluation.card import AGAIN, Asked, Scorecard, read_card
 from forge_dagster.evaluation.choices import held_out_documents
 from forge_dagster.evaluation.measure import Task
 from forge_dagster.evaluation.score import Score, scored_digests
@@ -29,7 +29,8 @@ def audited(inputs: Mapping[str, Path], config: ScorecardConfig, work: Path) -> 
     folder = inputs["scorecard"]
     stated = read_card(folder)
     tasks = {task.name: task for task in tasks_of(inputs, config, work)}
-    _asks_what_is_to_be_asked(stated, tasks)
+    wanted = {name: asked(task) for name, task in tasks.items()}
+    _asks_what_is_to_be_asked(stated, wanted)
     serves = [INCUMBENT] if INCUMBENT in inputs else []
     expected = [UNTRAINED, *serves, *config.checkpoints]
     if (scored := list(stated.checkpoints)) != expected:
@@ -45,7 +46,7 @@ def audited(inputs: Mapping[str, Path], config: ScorecardConfig, work: Path) -> 
         _covers(checkpoint, results, tasks)
     again = assembled(
         found,
-        {name: asked(task) for name, task in tasks.items()},
+        wanted,
         config,
         scored=stated.scored,
         digest=digest,
@@ -65,8 +66,7 @@ def _differs(what: str, how: str) -> VerdictError:
     )
 
 
-def _asks_what_is_to_be_asked(stated: Scorecard, tasks: Mapping[str, Task]) -> None:
-    wanted = {name: asked(task) for name, task in tasks.items()}
+def _asks_what_is_to_be_asked(stated: Scorecard, wanted: Mapping[str, Asked]) -> None:
     if missing := sorted(set(wanted) - set(stated.tasks)):
         raise _differs("a task", f"{', '.join(missing)} was not asked")
     if more := sorted(set(stated.tasks) - set(wanted)):

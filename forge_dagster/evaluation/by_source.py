@@ -8,11 +8,10 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from forge_dagster.evaluation.held_out import text_task
+from forge_dagster.evaluation.held_out import documents_in, text_task
 from forge_dagster.evaluation.measure import Measuring, Task
 
 SIDES = ("validation", "test")
-ROWS = 256  # documents read at once
 
 
 def by_source(inputs: Mapping[str, Path], config: Measuring, work: Path) -> Sequence[Task]:
@@ -37,12 +36,11 @@ def _documents(paths: Sequence[Path], sources: Sequence[str], most: int) -> dict
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     left = dict.fromkeys(sources, most)
     for path in (path for path in paths if path.is_file()):
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=ROWS, columns=["id", "source", "text"]):
-            for row in batch.to_pylist():
-                size = len(row["text"].encode())
-                if size and (size <= left[row["source"]] or not found[row["source"]]):
-                    found[row["source"]].append(row)
-                    left[row["source"]] -= size
-            if max(left.values()) <= 0:
-                return found
+        for row in documents_in(path):
+            size = len(row["text"].encode())
+            if size and (size <= left[row["source"]] or not found[row["source"]]):
+                found[row["source"]].append(row)
+                left[row["source"]] -= size
+                if max(left.values()) <= 0:
+                    return found
     return found

@@ -50,18 +50,19 @@ def candidates_of(
     inputs: Mapping[str, Path], checkpoints: Sequence[str], model: ModelSpec | None, seed: int
 ) -> dict[str, Candidate]:
     """By name: the model as the recipe found it, the one that serves if there is one, each checkpoint in order."""
-    from forge_dagster.model.folder import load_model
-
     found = {UNTRAINED: _untrained(inputs, checkpoints[0], model, seed)}
     for name, place in places(inputs, checkpoints).items():
         folder = inputs[place]
         _has_tokenizer(name, folder, inputs["tokenizer"], same=name != INCUMBENT)
-        found[name] = Candidate(
-            fingerprint(scored_digests(folder)),
-            partial(load_model, folder),
-            folder,
-        )
+        found[name] = candidate_in(folder)
     return found
+
+
+def candidate_in(folder: Path) -> Candidate:
+    """The model of a checkpoint's folder, with its tokenizer."""
+    from forge_dagster.model.folder import load_model
+
+    return Candidate(fingerprint(scored_digests(folder)), partial(load_model, folder), folder)
 
 
 def _untrained(inputs: Mapping[str, Path], first: str, model: ModelSpec | None, seed: int) -> Candidate:

@@ -7,7 +7,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from forge_dagster.corpus.decontaminate import GRAM
+from forge_dagster.corpus.decontaminate import GRAM, SHORTEST
 from forge_dagster.corpus.words import words
 from forge_dagster.evaluation.harness import read_items
 from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
@@ -17,7 +17,6 @@ from forge_dagster.evaluation.seen import Seen, training_documents
 
 NAME = "contamination"
 UNFLAGGED = "_unflagged"  # what the name of a metric without flagged items ends with
-FEWEST = 8  # words; an item of fewer says too little
 METRICS = {"flagged": Metric(better="lower"), "overlap": Metric(better="lower")}
 """Share of items of which GRAM words in a row, or all of a shorter one, stand in a training document: question and
 right answer. And the longest run of words that stands there, as a share of the item's words."""
@@ -97,5 +96,5 @@ def _said(row: Mapping[str, Any]) -> str:
 
 
 def _long(name: str, text: str) -> Iterator[tuple[str, str]]:
-    if len(words(text)) >= FEWEST:
+    if len(words(text)) >= SHORTEST:
         yield name, text

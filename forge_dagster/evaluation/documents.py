@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from forge_dagster.chance import point
 from forge_dagster.corpus.clean_documents import clean_folders, clean_groups
+from forge_dagster.corpus.rows import text_bytes
 from forge_dagster.evaluation.items.current_fact import Versions
 from forge_dagster.evaluation.items.facts import Stated
 from forge_dagster.evaluation.passages import Material, Text
@@ -50,7 +51,7 @@ def read_documents(inputs: Mapping[str, Path], split: pa.Table, *, seed: int) ->
     wanted = pa.array({*newest, *newest.values()}, pa.string())
     held_out: list[Text] = []
     version_texts: dict[str, Text] = {}
-    size = _size(inputs)
+    size = sum(text_bytes(folder / "documents.parquet") for folder in clean_folders(inputs))
     share = MOST_READ / max(MOST_READ, size)
     apart_size = size * pc.sum(pc.is_in(split["split"], pa.array(HELD_OUT))).as_py() / len(split)
     asked = MOST_ASKED / max(MOST_ASKED, apart_size)
@@ -72,14 +73,3 @@ def read_documents(inputs: Mapping[str, Path], split: pa.Table, *, seed: int) ->
     reader = Reader(trained())
     versions = [Versions(version_texts[old], version_texts[new]) for old, new in sorted(newest.items())]
     return Documents(Material(held_out, reader), versions)
-
-
-def _size(inputs: Mapping[str, Path]) -> int:
-    """Bytes of the clean documents' text, uncompressed."""
-    size = 0
-    for folder in clean_folders(inputs):
-        file = pq.ParquetFile(folder / "documents.parquet")
-        column = file.schema_arrow.get_field_index("text")
-        groups = (file.metadata.row_group(number) for number in range(file.num_row_groups))
-        size += sum(group.column(column).total_uncompressed_size for group in groups)
-    return size

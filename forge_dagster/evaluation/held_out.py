@@ -1,7 +1,7 @@
 """A measure: bits per byte of held-out documents, each read by the tokenizer of the model that is measured."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,15 +73,20 @@ def encoded(texts: Sequence[str], tokenizer: Path) -> "Documents":
     )
 
 
+def documents_in(path: Path) -> Iterator[dict[str, Any]]:
+    """Id, source and text of the documents of one side of a corpus, in its order."""
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=ROWS, columns=["id", "source", "text"]):
+        yield from batch.to_pylist()
+
+
 def _first_documents(path: Path, most_bytes: int) -> list[dict[str, Any]]:
     """Documents with text, as many whole ones as fit, and at least one."""
     found: list[dict[str, Any]] = []
     left = most_bytes
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=ROWS, columns=["id", "source", "text"]):
-        for row in batch.to_pylist():
-            left -= len(row["text"].encode())
-            if left < 0 and found:
-                return found
-            if row["text"]:
-                found.append(row)
+    for row in documents_in(path):
+        left -= len(row["text"].encode())
+        if left < 0 and found:
+            break
+        if row["text"]:
+            found.append(row)
     return found

@@ -78,4 +78,13 @@ def item_digests(name: str, items: Sequence[Mapping[str, Any]], ids: Sequence[st
     return found
 
 
+def results_of(digests: Mapping[str, str], found: Sequence[Mapping[str, float]]) -> list[Result]:
+    """The values of each metric of each item, in the order of `digests`; every item stands for itself."""
+    return [
+        Result(metric, item, digest, item, value)
+        for (item, digest), values in zip(digests.items(), found, strict=True)
+        for metric, value in values.items()
+    ]
+
+
 Measure = Callable[[Mapping[str, Path], Measuring, Path], Sequence[Task]]

@@ -7,7 +7,7 @@ from typing import Any
 from forge_dagster.errors import DataError
 from forge_dagster.evaluation.harness import evaluate, how, own_task, read_items
 from forge_dagster.evaluation.held_out import text_task
-from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
+from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests, results_of
 from forge_dagster.evaluation.own_task import OwnTask
 from forge_dagster.evaluation.score import Metric, Result
 from forge_dagster.provenance.canonical import fingerprint
@@ -48,11 +48,7 @@ def _task(task: OwnTask, files: Mapping[str, Path], batch_size: int) -> Task:
 
     def ask(subject: Subject) -> list[Result]:
         found = evaluate(subject.model, subject.tokenizer, own_task(harness_config), batch_size=batch_size)
-        return [
-            Result(metric, item, digest, item, value)
-            for (item, digest), values in zip(digests.items(), found, strict=True)
-            for metric, value in values.items()
-        ]
+        return results_of(digests, found)
 
     return Task(
         name=task.task,

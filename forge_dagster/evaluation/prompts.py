@@ -12,19 +12,16 @@ from tokenizers import Tokenizer
 
 from forge_dagster.comparison import Arm, Comparison
 from forge_dagster.errors import RecipeError
-from forge_dagster.evaluation.answers import questions, write_items
+from forge_dagster.evaluation.answers import NAME as ANSWERS
+from forge_dagster.evaluation.answers import answer_task, questions, write_items
 from forge_dagster.evaluation.choices import choice_task
-from forge_dagster.evaluation.harness import ANSWER_TOKENS, evaluate, how, read_items, replies
+from forge_dagster.evaluation.harness import ANSWER_TOKENS, read_items
 from forge_dagster.evaluation.held_out import validation
-from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
+from forge_dagster.evaluation.measure import Measuring, Task
 from forge_dagster.evaluation.retrieval import Passages, with_passages
-from forge_dagster.evaluation.score import Metric, Result
-from forge_dagster.policy_kinds import policy_settings
 from forge_dagster.provenance.canonical import fingerprint
-from forge_dagster.rewards import in_form, is_correct
 from forge_dagster.tokens.encoding import load_encoder
 
-ANSWERS = "answers"
 TOKENS = "tokens"
 """Metric of a reply: how many tokens it has; a cost, not a merit."""
 FRAME = 4
@@ -94,7 +91,7 @@ class Prompts:
         path = self._write(arm, ANSWERS, made)
         tokens = [FRAME + _size(encoder, question) for question in asked]
         return Asked(
-            _answer_task(path, made, encoder, policy_settings(self._config.policy).form, self._config.batch_size),
+            answer_task(path, made, self._config, {TOKENS: lambda reply: float(_size(encoder, reply))}),
             sum(tokens) / len(tokens),
             _held(arm, items, asked, [item["answer"] for item in items], "question"),
         )
@@ -108,35 +105,6 @@ class Prompts:
         folder = self._work / fingerprint(arm.name)[:16]
         folder.mkdir(exist_ok=True)
         return write_items(folder / f"{name}.jsonl", items)
-
-
-def _answer_task(
-    path: Path, items: Sequence[Mapping[str, Any]], encoder: Tokenizer, form: str, batch_size: int
-) -> Task:
-    metrics = {"form": Metric(better="higher"), "correct": Metric(better="higher"), TOKENS: Metric(better="lower")}
-    digests = item_digests(ANSWERS, items, [item["id"] for item in items])
-
-    def judge(doc: Mapping[str, Any], reply: str) -> dict[str, float]:
-        good = in_form(reply, form)
-        right = good and is_correct(reply, doc["answer"])
-        return {"form": float(good), "correct": float(right), TOKENS: float(_size(encoder, reply))}
-
-    def ask(subject: Subject) -> list[Result]:
-        task = replies(ANSWERS, path, judge, list(metrics))
-        found = evaluate(subject.model, subject.tokenizer, task, batch_size=batch_size)
-        return [
-            Result(metric, item, digest, item, value)
-            for (item, digest), values in zip(digests.items(), found, strict=True)
-            for metric, value in values.items()
-        ]
-
-    return Task(
-        name=ANSWERS,
-        items=digests,
-        settings={**how(batch_size), "answer_tokens": ANSWER_TOKENS, "form": form},
-        metrics=metrics,
-        evaluate=ask,
-    )
 
 
 def _held(

@@ -8,21 +8,19 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
+from forge_dagster.corpus.signature import MULTIPLIER, Words, runs_mixed, word_hashes
 from forge_dagster.corpus.words import words
 
 BITS = 22  # of a table of counts: 16 MiB each
 LONGEST = 3  # words of a run
 WEIGHT = 0.7  # of a longer run over the shorter ones
-MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Reader:
     """Counts of words, pairs and triples, and of documents that hold a word."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._hashes: dict[str, int] = {}
         self._counts = [np.zeros(1 << BITS, dtype=np.uint32) for _ in range(LONGEST)]
         self._documents = np.zeros(1 << BITS, dtype=np.uint32)
         self.documents = self.words = 0
@@ -33,7 +31,7 @@ class Reader:
     def _read(self, found: Sequence[str]) -> None:
         if not found:
             return
-        ids = self._ids(found)
+        ids = word_hashes(found)
         for size, counts in enumerate(self._counts, start=1):
             places = _places(ids, size)
             np.add.at(counts, places, 1)
@@ -41,21 +39,15 @@ class Reader:
         self.documents += 1
         self.words += len(found)
 
-    def _ids(self, found: Sequence[str]) -> npt.NDArray[np.uint64]:
-        hashes = self._hashes
-        for word in set(found).difference(hashes):
-            hashes[word] = xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass"))
-        return np.fromiter((hashes[word] for word in found), dtype=np.uint64, count=len(found))
-
     def documents_with(self, word: str) -> int:
         """Documents that hold a word."""
-        return int(self._documents[_places(self._ids([word]), 1)[0]])
+        return int(self._documents[_places(word_hashes([word]), 1)[0]])
 
     def may_have_read(self, text: str, run: int) -> bool:
         """Whether some `run` words in a row, or all of a shorter text, may stand in the training text: it knows all of
         their triples. A sentence that it knows word by word but never read whole is rare in text of any size."""
         found = words(text)
-        places = _places(self._ids(found), LONGEST)
+        places = _places(word_hashes(found), LONGEST)
         known = self._counts[LONGEST - 1][places] > 0
         wanted = min(run, len(found)) - LONGEST + 1
         if wanted < 1:
@@ -66,13 +58,13 @@ class Reader:
         """-log2 of the probability of the words of `text`, after the words of another."""
         before = words(after)[-2:]
         said = words(text)
-        ids = self._ids([*before, *said])
+        ids = word_hashes([*before, *said])
         total = 0.0
         for end in range(len(before) + 1, len(before) + len(said) + 1):
             total -= math.log2(self._probability(ids[max(0, end - LONGEST) : end]))
         return total
 
-    def _probability(self, gram: npt.NDArray[np.uint64]) -> float:
+    def _probability(self, gram: Words) -> float:
         """Of the last word after those before it."""
         value = 1 / (self.vocabulary + 1)
         for size in range(1, min(len(gram), LONGEST) + 1):
@@ -81,15 +73,10 @@ class Reader:
                 value = WEIGHT * self._count(gram[-size:]) / given + (1 - WEIGHT) * value
         return value
 
-    def _count(self, gram: npt.NDArray[np.uint64]) -> int:
+    def _count(self, gram: Words) -> int:
         return int(self._counts[len(gram) - 1][_places(gram, len(gram))[0]])
 
 
-def _places(ids: npt.NDArray[np.uint64], size: int) -> npt.NDArray[np.int64]:
+def _places(ids: Words, size: int) -> npt.NDArray[np.int64]:
     """Where each run of `size` words is counted."""
-    count = max(0, len(ids) - size + 1)
-    mixed = np.zeros(count, dtype=np.uint64)
-    for place in range(size):
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * MIX + ids[place : place + count]
-    mixed = mixed * MIX
-    return (mixed >> np.uint64(64 - BITS)).astype(np.int64)
+    return (runs_mixed(ids, size, start=0) * MULTIPLIER >> np.uint64(64 - BITS)).astype(np.int64)

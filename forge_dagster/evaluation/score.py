@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -88,8 +88,3 @@ def scored_digests(folder: Path) -> dict[str, str]:
         with (folder / name).open("rb") as stream:
             found[name] = hashlib.file_digest(stream, "sha256").hexdigest()
     return found
-
-
-def plain(scores: Mapping[str, Mapping[str, Score]]) -> dict[str, dict[str, dict[str, float | int | str | None]]]:
-    """Scores as plain data, metrics in order of their names."""
-    return {name: {metric: score.model_dump() for metric, score in sorted(by.items())} for name, by in scores.items()}

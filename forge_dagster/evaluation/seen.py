@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from forge_dagster.chance import point
+from forge_dagster.corpus.rows import text_bytes
 from forge_dagster.corpus.signature import SHINGLE, Hashes, gram_hashes
 from forge_dagster.corpus.words import words
 
@@ -23,11 +24,9 @@ class Document(NamedTuple):
 
 def training_documents(corpus: Path, seed: int) -> Iterator[Document]:
     """The training documents, of more than MOST_READ bytes a part drawn by hash."""
-    file = pq.ParquetFile(corpus / "train.parquet")
-    column = file.schema_arrow.get_field_index("text")
-    groups = (file.metadata.row_group(number) for number in range(file.num_row_groups))
-    share = MOST_READ / max(MOST_READ, sum(group.column(column).total_uncompressed_size for group in groups))
-    for batch in file.iter_batches(columns=["id", "text"]):
+    path = corpus / "train.parquet"
+    share = MOST_READ / max(MOST_READ, text_bytes(path))
+    for batch in pq.ParquetFile(path).iter_batches(columns=["id", "text"]):
         for row in batch.to_pylist():
             if share == 1 or point(seed, row["id"]) < share:
                 yield Document(**row)
