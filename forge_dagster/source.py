@@ -184,9 +184,23 @@ def load_source(path: Path) -> PlacedSource:
     return PlacedSource(
         source=source,
         location=source.location if "://" in source.location else str((base / source.location).resolve()),
-        facts=(base / source.facts).resolve() if source.facts else None,
-        canaries=(base / source.canaries).resolve() if source.canaries else None,
+        facts=_beside(path, "facts", source.facts),
+        canaries=_beside(path, "canaries", source.canaries),
     )
+
+
+def _beside(declaration: Path, field: str, name: str | None) -> Path | None:
+    """The file that a field of a declaration names. Raises RecipeError if it is not there: a run would say so late."""
+    if not name:
+        return None
+    path = (declaration.parent / name).resolve()
+    if not path.is_file():
+        raise RecipeError(
+            f"{declaration}: {field} = {name!r}, and {path} is no file",
+            rule="a file, relative to the source's own",
+            mend=f"correct the path, or leave {field} out",
+        )
+    return path
 
 
 def load_sources(folder: Path) -> dict[str, PlacedSource]:

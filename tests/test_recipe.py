@@ -157,6 +157,18 @@ def test_stage_settings_are_checked(tmp_path: Path, recipe):
         training_job(found, found.stages[1])
 
 
+@pytest.mark.parametrize("field", ["facts", "canaries"])
+def test_a_file_beside_a_source_is_there_before_anything_runs(tmp_path: Path, field: str):
+    source = yaml.safe_load((PROJECT / "sources" / "sample.yaml").read_text())
+    others = {"location": ".", "facts": None, "canaries": None}
+    path = tmp_path / "sample.yaml"
+    path.write_text(yaml.safe_dump({**source, **others, field: "gone.jsonl"}))
+    with pytest.raises(RecipeError, match=f"{field} = 'gone.jsonl', and .* is no file"):
+        load_source(path)
+    (tmp_path / "gone.jsonl").touch()
+    assert getattr(load_source(path), field) == tmp_path / "gone.jsonl"
+
+
 def test_sources(tmp_path: Path):
     with pytest.raises(SourceError, match="no source file"):
         load_sources(tmp_path)

@@ -20,7 +20,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for kind in ("recipes", "sources"):
         (tmp_path / kind).mkdir()
         for path in (PROJECT / kind).glob("*.yaml"):
-            (tmp_path / kind / path.name).write_text(path.read_text())
+            text = path.read_text().replace("../data", str(PROJECT / "data"))  # paths begin at the file
+            (tmp_path / kind / path.name).write_text(text)
         monkeypatch.setenv(f"FORGE_{kind.upper()}", str(tmp_path / kind))
     return tmp_path
 
