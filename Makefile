@@ -3,6 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export PYTHONNOUSERSITE := 1
 
+# Test files side by side, one on each of two cores; a file's own tests stay in their order.
+TWO := --numprocesses 2 --dist loadfile
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -12,7 +15,7 @@ help: ## list the targets
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip==26.3"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,gpu,k8s,ner]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,gpu,k8s,ner,postgres]'
 	touch $@
 
 .PHONY: install
@@ -26,6 +29,10 @@ demo: install ## the whole graph on data/sample: two recipes from documents to r
 ui: install ## Dagster on http://127.0.0.1:3000 over the same state
 	$(BIN)/forge ui
 
+.PHONY: audit-ui
+audit-ui: install ## the same on http://127.0.0.1:3001 for auditors: every change is refused
+	$(BIN)/forge ui --read-only --port 3001
+
 .PHONY: check
 check: install ## ruff, import floors, types, layout
 	$(BIN)/ruff check
@@ -36,11 +43,11 @@ check: install ## ruff, import floors, types, layout
 
 .PHONY: test
 test: install ## fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO)
 
 .PHONY: test-system
 test-system: install ## daemons, servers, browsers, killed processes
-	$(BIN)/python -m pytest -m system
+	$(BIN)/python -m pytest -m system $(TWO)
 
 .PHONY: bench
 bench: install ## ratio tables against the bare libraries

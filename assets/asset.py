@@ -6,9 +6,37 @@ from typing import Any
 import dagster as dg
 
 from assets.hop import Hop
+from forge_dagster.compute_profile import KubernetesProfile, profile
 from forge_dagster.provenance.build import stage_of
 from forge_dagster.provenance.code_version import code_version
+from forge_dagster.training.execution import execution
+from resources.pods import step_config
 from resources.store import Store
+
+CRASHED = dg.RetryPolicy(max_retries=2, delay=5)
+"""For a step whose process was killed, by the kernel for want of memory perhaps: it goes on from its checkpoint.
+Whatever the code itself reports says that it allows no retry."""
+
+CPU_POOL, GPU_POOL = "cpu", "gpu"
+"""What one step at a time may use on this machine; dagster.yaml gives each pool one slot.
+
+DVC has no pool: its one writer is kept by a lock, for commands outside Dagster write too.
+"""
+
+
+def pool_of(hop: Hop) -> str | None:
+    """Stages that compute floats use every core, or the GPU; on a cluster each pod has its own."""
+    if not stage_of(hop.module).computes_floats or isinstance(profile(), KubernetesProfile):
+        return None
+    return GPU_POOL if execution().device == "cuda" else CPU_POOL
+
+
+def pod_of(hop: Hop) -> dict[str, Any]:
+    """Tags that say what the pod of a step takes, where the compute profile names a cluster."""
+    found = profile()
+    if not isinstance(found, KubernetesProfile):
+        return {}
+    return {"dagster-k8s/config": step_config(found.step(hop.asset, parallel=stage_of(hop.module).parallel))}
 
 
 def dagster_key(asset: str) -> dg.AssetKey:
@@ -40,6 +68,9 @@ def _dagster_asset(group: list[Hop], asset_of: dict[str, str]) -> dg.AssetsDefin
         description=first.description,
         group_name=first.group,
         kinds=set(first.kinds),
+        pool=pool_of(first),
+        op_tags=pod_of(first),
+        retry_policy=CRASHED,
         output_required=False,
     )
     def artifact(

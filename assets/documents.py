@@ -8,6 +8,7 @@ from assets.hop import Hop
 from forge_dagster.corpus.clean import CleanConfig
 from forge_dagster.corpus.snapshot import EXTERNAL, SnapshotConfig, snapshot_config
 from forge_dagster.corpus.split import SplitConfig
+from forge_dagster.corpus.standing import content_of
 from forge_dagster.declared import Declared
 from forge_dagster.evaluation.domain_benchmark import BenchmarkConfig
 from forge_dagster.home import folder_of, home
@@ -58,7 +59,7 @@ def document_hops(declared: Declared) -> list[Hop]:
             description="Duplicates clustered over all sources, one of each kept, clusters sent to one side.",
             group="documents",
             inputs=clean,
-            config=lambda _: SPLIT,
+            config=_split,
         ),
         Hop(
             asset="domain_benchmark",
@@ -128,13 +129,21 @@ def document_hops(declared: Declared) -> list[Hop]:
     ]
 
 
+def _split(declared: Declared) -> SplitConfig:
+    """The split, without what was erased."""
+    erased = [each for exclusion in declared.exclusions for each in exclusion.documents]
+    ids, texts = {each.document for each in erased}, {text for each in erased for text in each.texts}
+    return SPLIT.model_copy(update={"erased": tuple(sorted(ids)), "erased_texts": tuple(sorted(texts))})
+
+
 def _raw(partition: str, shard: Shard) -> Hop:
     def config(frozen: Declared) -> SnapshotConfig:
         return snapshot_config(frozen.sources[source_of(partition)], shard)
 
     def documents(frozen: Declared) -> dict[str, External]:
         place = config(frozen)
-        measure = partial(place.content_digest, home().cache / "raw_documents" / partition)
+        least = frozen.sources[source_of(partition)].source.watch.least_share
+        measure = partial(content_of, home(), partition, place, least)
         return {EXTERNAL: External(what=place.location, measure=measure)}
 
     return Hop(

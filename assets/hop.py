@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from forge_dagster.declared import Declared
-from forge_dagster.provenance.build import External, Order, stage_of
+from forge_dagster.provenance.build import External, Order, nothing_stated, stage_of
 from forge_dagster.provenance.incumbent import Serving
 from forge_dagster.stage import FrozenModel, NoConfig
 from resources.compute import numerics
@@ -13,6 +15,16 @@ from resources.compute import numerics
 def nothing_external(declared: Declared) -> dict[str, External]:
     """Most hops read artifacts only."""
     return {}
+
+
+def nothing_serving(declared: Declared) -> Serving | None:
+    """Most hops read nothing of the model that serves."""
+    return None
+
+
+def nothing_keeps(declared: Declared) -> tuple[str, ...]:
+    """Most hops are made anew."""
+    return ()
 
 
 def no_config(declared: Declared) -> FrozenModel:
@@ -32,9 +44,13 @@ class Hop:
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Input name, as the stage knows it -> artifact key."""
     external: Callable[[Declared], Mapping[str, External]] = nothing_external
-    serving: Serving | None = None
-    """Set where the model that serves is an input."""
+    serving: Callable[[Declared], Serving | None] = nothing_serving
+    """Which part of the model that serves is an input."""
+    kept_by: Callable[[Declared], tuple[str, ...]] = nothing_keeps
+    """Releases whose version of it is taken as it is while they serve."""
     config: Callable[[Declared], FrozenModel] = no_config
+    states: Callable[[Path], Mapping[str, Any]] = nothing_stated
+    """What the ledger says of the content beside its digest."""
     kinds: frozenset[str] = frozenset({"python"})
 
     @property
@@ -52,6 +68,8 @@ class Hop:
             external=self.external(declared),
             config=self.config(declared),
             numerics=numerics(parallel=stage.parallel) if stage.computes_floats else None,
-            serving=self.serving,
+            serving=self.serving(declared),
+            kept_by=self.kept_by(declared),
+            states=self.states,
             force=force,
         )

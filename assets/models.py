@@ -1,18 +1,21 @@
 """From token shards to a release: one chain of assets for each recipe, made from its list of stages."""
 
+from collections.abc import Callable
 from functools import partial
 
 from assets.documents import POLICY, benchmark_files
 from assets.hop import Hop
 from assets.weights import weights_key
 from forge_dagster.chain import Link, chain, checkpoint_key, scored
-from forge_dagster.declared import Declared, training_job
+from forge_dagster.declared import Declared, continued_job, training_job
 from forge_dagster.evaluation.scorecard import ScorecardConfig
+from forge_dagster.evaluation.statistics import noise_floors
+from forge_dagster.home import home
 from forge_dagster.provenance.build import External
 from forge_dagster.provenance.files import sha256_file
-from forge_dagster.provenance.incumbent import Serving
+from forge_dagster.provenance.incumbent import GoingOn, Incumbent
 from forge_dagster.recipe import Recipe
-from forge_dagster.release import Pairs, ReleaseConfig
+from forge_dagster.release import LEDGER, Pairs, ReleaseConfig, stated_overrides
 from forge_dagster.stage import FrozenModel
 
 SCORECARD_BATCH = 64  # rows of one forward pass in lm-eval
@@ -31,7 +34,7 @@ def _recipe_hops(recipe: Recipe) -> list[Hop]:
     return [*hops, _scorecard(recipe, checkpoints), _release(recipe, hops[-1].key)]
 
 
-def _needed(recipe: Recipe, name: str) -> str:
+def needed(recipe: Recipe, name: str) -> str:
     """Artifact key behind an input name of a training stage."""
     if name == "weights":
         assert recipe.weights is not None, "the recipe checks that it has weights"
@@ -42,18 +45,31 @@ def _needed(recipe: Recipe, name: str) -> str:
 def _checkpoint(recipe: Recipe, link: Link) -> Hop:
     called, module = link.entry.called, link.module
     needs = [name for name in ("tokenizer", *module.NEEDS) if name not in link.reads]
+    judged = ["corpus"] if recipe.limits and link.entry == recipe.stages[0] else []
 
     def config(declared: Declared) -> FrozenModel:
         frozen = declared.recipes[recipe.name]
         return training_job(frozen, next(entry for entry in frozen.stages if entry.called == called))
 
+    key = checkpoint_key(recipe.name, called)
+    inputs = {**{name: needed(recipe, name) for name in [*needs, *judged]}, **link.reads}
+
+    def going_on(declared: Declared) -> GoingOn | None:
+        """Where the recipe's policy says so, its first stage goes on from the model that serves."""
+        how = declared.policy_of(recipe.name).continuation
+        if how is None or link.entry != recipe.stages[0]:
+            return None
+        job = continued_job(declared.recipes[recipe.name], how)
+        return GoingOn(release=f"{recipe.name}/release", key=key, graph=inputs, config=job)
+
     return Hop(
-        asset=checkpoint_key(recipe.name, called),
+        asset=key,
         module=module.__name__,
         description=module.__doc__.strip(),
         group=recipe.name.replace("-", "_"),
-        inputs={**{name: _needed(recipe, name) for name in needs}, **link.reads},
+        inputs=inputs,
         config=config,
+        serving=going_on,
         kinds=frozenset({"torch", "huggingface"}),
     )
 
@@ -64,15 +80,15 @@ def _scorecard(recipe: Recipe, checkpoints: dict[str, str]) -> Hop:
         module="forge_dagster.evaluation.scorecard",
         description="Scores of the untrained model and of each checkpoint, by lm-eval, and the verdict of each gate.",
         group=recipe.name.replace("-", "_"),
-        inputs={**_asked(recipe), **{f"checkpoint/{stage}": key for stage, key in checkpoints.items()}},
-        config=lambda declared: _scoring(declared, recipe.name),
-        external=_asked_besides,
-        serving=_serving(recipe),
+        inputs={**asked_of(recipe), **{f"checkpoint/{stage}": key for stage, key in checkpoints.items()}},
+        config=lambda declared: scoring_of(declared, recipe.name),
+        external=asked_besides,
+        serving=_serving(recipe, with_former=False),
         kinds=frozenset({"torch", "huggingface"}),
     )
 
 
-def _asked_besides(declared: Declared) -> dict[str, External]:
+def asked_besides(declared: Declared) -> dict[str, External]:
     """Items of the tasks that people bring, and the canaries of every source."""
     return benchmark_files(declared) | {
         f"canaries/{name}": External(
@@ -83,19 +99,20 @@ def _asked_besides(declared: Declared) -> dict[str, External]:
     }
 
 
-def _asked(recipe: Recipe) -> dict[str, str]:
+def asked_of(recipe: Recipe) -> dict[str, str]:
     """What tasks are made of: the scorecard asks them, the release looks whether it asked them all."""
     names = ["domain_benchmark", "corpus", "tokenizer", "instructions", "policy_items"]
-    return {name: _needed(recipe, name) for name in [*names, *(["weights"] if recipe.weights else [])]}
+    return {name: needed(recipe, name) for name in [*names, *(["weights"] if recipe.weights else [])]}
 
 
-def _scoring(declared: Declared, name: str) -> ScorecardConfig:
+def scoring_of(declared: Declared, name: str) -> ScorecardConfig:
+    """How the models of a recipe are measured."""
     recipe = declared.recipes[name]
     return ScorecardConfig(
         seed=recipe.seed,
         model=recipe.model,
         gates=recipe.gates,
-        noise=recipe.noise,
+        noise=noise_floors(recipe.noise, recipe.noise_seeds),
         checkpoints=scored(recipe),
         beginning=recipe.beginning,
         policy=declared.policies[POLICY],
@@ -106,9 +123,10 @@ def _scoring(declared: Declared, name: str) -> ScorecardConfig:
     )
 
 
-def _serving(recipe: Recipe) -> Serving:
+def _serving(recipe: Recipe, *, with_former: bool) -> Callable[[Declared], Incumbent]:
     last = checkpoint_key(recipe.name, scored(recipe)[-1])
-    return Serving(release=f"{recipe.name}/release", candidate=last)
+    found = Incumbent(release=f"{recipe.name}/release", candidate=last, with_former=with_former)
+    return lambda _: found
 
 
 def _release(recipe: Recipe, last: str) -> Hop:
@@ -117,17 +135,26 @@ def _release(recipe: Recipe, last: str) -> Hop:
         module="forge_dagster.release",
         description="The last checkpoint with its scorecard, manifest and model card; refused unless all gates pass.",
         group=recipe.name.replace("-", "_"),
-        inputs={"checkpoint": last, "scorecard": f"{recipe.name}/scorecard", **_asked(recipe)},
+        inputs={"checkpoint": last, "scorecard": f"{recipe.name}/scorecard", **asked_of(recipe)},
         config=lambda declared: ReleaseConfig(
             recipe=declared.recipes[recipe.name],
-            scoring=_scoring(declared, recipe.name),
+            scoring=scoring_of(declared, recipe.name),
             overrides=declared.overrides.get(recipe.name, ()),
             pairs=_pairs(declared, declared.recipes[recipe.name]),
         ),
-        external=_asked_besides,
-        serving=_serving(recipe),
+        external=lambda declared: asked_besides(declared) | _ledger(declared, recipe.name),
+        serving=_serving(recipe, with_former=True),
         kinds=frozenset({"huggingface"}),
     )
+
+
+def _ledger(declared: Declared, name: str) -> dict[str, External]:
+    """The ledger, where people overrode a gate of the recipe: the release looks whether it says so."""
+    if not declared.overrides.get(name):
+        return {}
+    path = home().ledger
+    stated = External(what=f"what {path} states of {name}", measure=partial(stated_overrides, path, name), path=path)
+    return {LEDGER: stated}
 
 
 def _pairs(declared: Declared, recipe: Recipe) -> tuple[Pairs, ...]:

@@ -1,15 +1,18 @@
 """From the corpus to token shards, once for each tokenizer that recipes ask for."""
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from assets.hop import Hop
 from assets.weights import weights_key
 from forge_dagster.declared import Declared
+from forge_dagster.exclusion import Layout
 from forge_dagster.provenance.build import External
 from forge_dagster.provenance.files import sha256_file
 from forge_dagster.recipe import InheritedTokenizerSpec, Recipe
+from forge_dagster.tokens.shards import ShardsConfig
 
 
 def token_hops(declared: Declared) -> list[Hop]:
@@ -18,17 +21,29 @@ def token_hops(declared: Declared) -> list[Hop]:
     return [hop for recipe in recipes.values() for hop in _hops(recipe)]
 
 
+def _keepers(name: str, declared: Declared) -> tuple[str, ...]:
+    """Releases of recipes whose model that serves is trained further: with its own tokenizer, so this is not remade."""
+    sharing = [recipe.name for recipe in declared.recipes.values() if recipe.tokenizer_name == name]
+    return tuple(f"{each}/release" for each in sharing if declared.policy_of(each).method == "continue")
+
+
 def _hops(recipe: Recipe) -> list[Hop]:
-    tokenizer = _tokenizer(recipe)
+    tokenizer = replace(_tokenizer(recipe), kept_by=partial(_keepers, recipe.tokenizer_name))
     shards = Hop(
         asset=f"token_shards/{recipe.tokenizer_name}",
         module="forge_dagster.tokens.shards",
         description="The corpus as memory-mapped tokens, with an index from document to shard and span.",
         group="tokens",
         inputs={"corpus": "corpus", "tokenizer": tokenizer.key},
+        config=lambda frozen: ShardsConfig(layouts=_layouts(frozen, f"token_shards/{recipe.tokenizer_name}")),
         kinds=frozenset({"tokenizers", "numpy"}),
     )
     return [tokenizer, shards]
+
+
+def _layouts(declared: Declared, key: str) -> tuple[Layout, ...]:
+    """What erasures left of these shards."""
+    return tuple(layout for each in declared.exclusions for layout in each.layouts if layout.shards == key)
 
 
 def _tokenizer(recipe: Recipe) -> Hop:

@@ -19,6 +19,7 @@ TERMS = Labels(
     licence="Apache-2.0",
     sensitivity="internal",
     legal_basis="none",
+    jurisdiction="SE",
     permitted_use=("training",),
     audience=("everyone",),
     retention=None,

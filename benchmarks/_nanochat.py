@@ -36,6 +36,7 @@ TRIAL_STEPS, FIRST_STEPS = 14, 2
 IGNORED = -1
 
 Found = TypeVar("Found")
+Much = TypeVar("Much", int, float)
 
 
 @dataclass(frozen=True)
@@ -62,19 +63,19 @@ class Trained:
 
 def pace(run: Run) -> float:
     """Seconds of a step, the first ones left out."""
-    times = _in_its_own_process(_times, run, TRIAL_STEPS)
+    times = in_its_own_process(_times, run, TRIAL_STEPS)
     return (times[TRIAL_STEPS] - times[FIRST_STEPS]) / (TRIAL_STEPS - FIRST_STEPS)
 
 
 def train(run: Run, steps: int) -> Trained:
     """Train and score."""
-    return _in_its_own_process(_train, run, steps)
+    return in_its_own_process(_train, run, steps)
 
 
-def _in_its_own_process(work: Callable[[Run, int], Found], run: Run, steps: int) -> Found:
-    """The script changes the process it runs in."""
+def in_its_own_process(work: Callable[[Run, Much], Found], run: Run, much: Much) -> Found:
+    """Do that much work in a process: the script changes the one it runs in, and the clock counts one alone."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, run, steps).result()
+        return pool.submit(work, run, much).result()
 
 
 def _times(run: Run, steps: int) -> list[float]:

@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forge_dagster.corpus.parsers import html
 from forge_dagster.recipe import ModelSpec, TokenizerSpec, load_recipe
 from forge_dagster.sample.generate import generate
-from forge_dagster.stage import NoConfig, local_context
+from forge_dagster.stage import local_context
 from forge_dagster.tokens import shards, tokenizer
 from forge_dagster.training.settings import Settings
 
@@ -29,7 +30,7 @@ CLOCK_HELP = "cpu: processor seconds, for a machine that others use too; set FOR
 RECIPE = Path(__file__).parents[1] / "recipes" / "tiny-dense.yaml"
 SHAPES = {
     "5M": {"hidden_size": 256, "intermediate_size": 704, "layers": 6, "heads": 4, "kv_heads": 4},
-    "5M-shallow": {"hidden_size": 256, "intermediate_size": 1024, "layers": 4, "heads": 4, "kv_heads": 4},
+    "4M": {"hidden_size": 256, "intermediate_size": 768, "layers": 4, "heads": 2, "kv_heads": 2, "head_dim": 128},
     "50M": {"hidden_size": 768, "intermediate_size": 2048, "layers": 7, "heads": 12, "kv_heads": 12},
 }
 
@@ -54,7 +55,7 @@ def settings(**changes: Any) -> Settings:
 
 @contextmanager
 def token_shards(documents: Path | None, *, tuning: bool = False) -> Iterator[Path]:
-    """Token shards of the .txt and .md files under `documents`, every tenth held out; else of a sample company.
+    """Token shards of the .txt, .md and .html files under `documents`, every tenth held out; else of a sample company.
 
     With `tuning` those held out are left away, and every tenth of the others is held out instead.
     """
@@ -63,13 +64,10 @@ def token_shards(documents: Path | None, *, tuning: bool = False) -> Iterator[Pa
         if documents is None:
             generate(DOCUMENTS, SEED, root / "sample")
             documents = root / "sample" / "documents"
-        found = sorted(path for path in documents.rglob("*") if path.suffix in (".txt", ".md"))
+        found = sorted(path for path in documents.rglob("*") if path.suffix in (".txt", ".md", ".html"))
         for folder in ("corpus", "tokenizer", "shards"):
             (root / folder).mkdir()
-        rows = [
-            {"id": str(number), "source": "text", "text": path.read_text(encoding="utf-8", errors="replace")}
-            for number, path in enumerate(found)
-        ]
+        rows = [{"id": str(number), "source": "text", "text": _text(path)} for number, path in enumerate(found)]
         if tuning:
             rows = [row for number, row in enumerate(rows) if number % 10]
         for split, part in (("validation", rows[::10]), ("train", [row for n, row in enumerate(rows) if n % 10])):
@@ -77,8 +75,14 @@ def token_shards(documents: Path | None, *, tuning: bool = False) -> Iterator[Pa
         context = local_context(root / "context")
         inputs = {"corpus": root / "corpus", "tokenizer": root / "tokenizer"}
         tokenizer.run(inputs, TokenizerSpec(kind="byte-bpe", vocab_size=VOCABULARY), root / "tokenizer", context)
-        shards.run(inputs, NoConfig(), root / "shards", context)
+        shards.run(inputs, shards.ShardsConfig(), root / "shards", context)
         yield root / "shards"
+
+
+def _text(path: Path) -> str:
+    if path.suffix == ".html":
+        return html.parse(path.read_bytes()).text
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def ours(data: Path, steps: int, *, size: str = "5M", **changes: Any) -> Any:

@@ -22,6 +22,7 @@ LABELS = Labels(
     licence="internal",
     sensitivity="internal",
     legal_basis="none",
+    jurisdiction="SE",
     permitted_use=("training", "evaluation"),
     audience=("everyone",),
     retention=None,

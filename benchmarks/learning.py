@@ -21,11 +21,13 @@ ROWS = shared.BATCH_TOKENS // shared.LENGTH
 
 
 def _score(model: Any, data: Path) -> float:
+    from forge_dagster.tokens.reader import open_documents
     from forge_dagster.training.precision import effective_dtype
-    from forge_dagster.training.validation import bits_per_byte
+    from forge_dagster.training.validation import score_sources, together
 
-    model.config.max_position_embeddings = shared.LENGTH
-    return bits_per_byte(model, data, most_tokens=200_000, dtype=effective_dtype())
+    held_out = open_documents(data, "validation")
+    scores = score_sources(model, held_out, most_tokens=200_000, dtype=effective_dtype(), window=shared.LENGTH)
+    return together(scores.values()).bits_per_byte
 
 
 def _theirs(data: Path, steps: int, rate: float) -> Any:
@@ -55,7 +57,9 @@ def main(*options: str) -> None:
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks learning", description=__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="training time of each")
-    parser.add_argument("--documents", type=Path, help="folder of .txt and .md files; a sample company if not given")
+    parser.add_argument(
+        "--documents", type=Path, help="folder of .txt, .md and .html files; a sample company if not given"
+    )
     parser.add_argument("--clock", choices=sorted(shared.CLOCKS), default="wall", help=shared.CLOCK_HELP)
     given = parser.parse_args(options)
     clock = shared.CLOCKS[given.clock]

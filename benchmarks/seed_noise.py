@@ -1,8 +1,9 @@
 """How much scores move when nothing changes but the seed: a recipe trained again and again, and its noise as YAML.
 
 `python -m benchmarks seed_noise RECIPE [--seeds 5]`. Trains the recipe on the declared documents in a home of its
-own under a temporary folder, and prints the standard deviation of each metric of the last checkpoint. Put what
-it prints into the recipe: gates that ask for a gain read it there.
+own, kept in FORGE_BENCH or else temporary, and prints the standard deviation of each metric of the last checkpoint.
+Put what it prints into the recipe: gates that ask for a gain read it there. A home in FORGE_BENCH keeps what stands, so
+the same command goes on after a stop.
 """
 
 import argparse
@@ -25,7 +26,7 @@ def _scores(recipe: str, seed: int, root: Path) -> dict[str, float]:
     """Scores of the last checkpoint of the recipe trained with this seed; its gates hold nothing back."""
     body = yaml.safe_load((folder_of("recipes") / f"{recipe}.yaml").read_text(encoding="utf-8"))
     recipes = root / f"recipes-{seed}"
-    recipes.mkdir()
+    recipes.mkdir(parents=True, exist_ok=True)
     if "weights" in body:
         body["weights"]["location"] = str((folder_of("recipes") / body["weights"]["location"]).resolve())
     (recipes / f"{recipe}.yaml").write_text(yaml.safe_dump(body | {"seed": seed}), encoding="utf-8")
@@ -51,13 +52,21 @@ def main(*options: str) -> None:
     parser.add_argument("recipe", nargs="?", default="tiny-dense", help="name of a recipe")
     parser.add_argument("--seeds", type=int, default=5, help="trainings, at least 2")
     given = parser.parse_args(options)
-    with tempfile.TemporaryDirectory() as folder:
-        found = [_scores(given.recipe, seed, Path(folder)) for seed in range(1, given.seeds + 1)]
+    if given.seeds < 2:
+        parser.error(f"--seeds {given.seeds}: one training has no spread; give 2 or more")
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(os.environ.get("FORGE_BENCH") or scratch)
+        found = []
+        for seed in range(1, given.seeds + 1):
+            found.append(_scores(given.recipe, seed, root))
+            print(f"seed {seed}: {json.dumps(found[-1])}", flush=True)
     print(f"\n{given.recipe}, {given.seeds} seeds")
+    print("The floor is the difference that another seed exceeds in one of 20 cases, as far as so few can tell.")
     print(f"{'':<36}{'mean':>9}{'deviation':>11}{'floor':>9}")
     noise = {}
     for metric in sorted(found[0]):
         values = [scores[metric] for scores in found]
         noise[metric] = round(statistics.stdev(values), 5)
-        print(f"{metric:<36}{statistics.mean(values):>9.4f}{noise[metric]:>11.4f}{noise_floor(noise[metric]):>9.4f}")
-    print("\n" + yaml.safe_dump({"noise": noise}, sort_keys=False))
+        floor = noise_floor(noise[metric], given.seeds)
+        print(f"{metric:<36}{statistics.mean(values):>9.4f}{noise[metric]:>11.4f}{floor:>9.4f}")
+    print("\n" + yaml.safe_dump({"noise_seeds": given.seeds, "noise": noise}, sort_keys=False))

@@ -1,11 +1,14 @@
 """Throughput of the stages of post-training against TRL's own trainers called bare; generation in batches.
 
-`python -m benchmarks stages [--rounds N] [--steps N] [--clock wall|cpu]`: both train the same model on the same rows
-with the same arguments, in turn. Bare is the trainer's class and `train()`; ours resumes, reports progress, watches for
-a stop and writes its log. Counted from the end of the first step to the end of the last.
+`python -m benchmarks stages [--stages S ...] [--rounds N] [--steps N] [--clock wall|cpu]`: both train the same model on
+the same rows with the same arguments, in turn. Bare is the trainer's class and `train()`; ours resumes, reports
+progress, watches for a stop and writes its log. Counted from the end of the first step to the end of the last. Where a
+stage has a trainer of its own, bare is the one of TRL that comes nearest: DPO without an offset, and GKD (Agarwal et
+al. 2024) off-policy with the forward KL divergence.
 """
 
 import argparse
+import dataclasses
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,6 +32,8 @@ from forge_dagster.training.job import TrainingJob
 POSITIONS = 256
 PEER = "TRL"
 SIZE = {"learning_rate": 1e-4, "warmup_share": 0.0, "batch_size": 16, "max_length": 160}
+VOWEL = r"[\s\S]*[aeiou]\W*"
+"""A form that answers of a model without training have now and then."""
 TAKES = ("learning_rate", "warmup_share", "prompts", "generations", "max_new_tokens", "temperature", "beta", "stop")
 
 
@@ -37,11 +42,14 @@ def settings(stage: str, steps: int) -> dict[str, Any]:
     of_rl = next(entry.settings for entry in load_recipe(shared.RECIPE).stages if entry.stage == "rl")
     pairs = {**SIZE, "epochs": 1, "beta": 0.1}
     sampled: dict[str, Any] = {key: of_rl[key] for key in TAKES}
-    # A form that answers of a model without training have now and then.
-    sampled |= {"steps": max(steps // 4, 2), "answer_form": r"[\s\S]*[aeiou]\W*", "policy_share": 0.0}
+    sampled |= {"steps": max(steps // 4, 2), "answer_form": VOWEL, "policy_share": 0.0}
+    answered = {**SIZE, "epochs": 1, "answer_template": "Answer: {answer}.", "packing": False}
     every: dict[str, dict[str, Any]] = {
-        "sft": {**SIZE, "epochs": 1, "answer_template": "Answer: {answer}.", "packing": False},
+        "sft": answered,
+        "distill": {**answered, "teacher": "wide/sft", "temperature": 1.0, "hard_share": 0.0},
         "preference": {**pairs, "sft_weight": 1.0},
+        "preference_offset": {**pairs, "sft_weight": 1.0, "answer_form": VOWEL, "offset": 1.0},
+        "preference_online": {key: sampled[key] for key in sampled if key not in ("generations", "stop")},
         "kto": pairs,
         "reward_model": {**SIZE, "epochs": 1},
         "rl": sampled,
@@ -50,7 +58,33 @@ def settings(stage: str, steps: int) -> dict[str, Any]:
     return every[stage]
 
 
-STAGES = ("sft", "preference", "kto", "reward_model", "rl", "rloo")
+STAGES = ("sft", "distill", "preference", "preference_offset", "preference_online", "kto", "reward_model", "rl", "rloo")
+GENERATION = "generation"
+
+
+def peer(trainer: type) -> Callable[..., Any]:
+    """TRL's own trainer for one of the stages; a trainer of ours has the nearest one."""
+    from trl import DPOTrainer
+
+    from forge_dagster.training.distillation import DistillationTrainer
+    from forge_dagster.training.offset_dpo import OffsetDPOTrainer
+
+    ours: dict[type, Callable[..., Any]] = {OffsetDPOTrainer: DPOTrainer, DistillationTrainer: _gkd}
+    return ours.get(trainer, trainer)
+
+
+def _gkd(*, args: Any, teacher: Any, temperature: float, hard_share: float, **options: Any) -> Any:
+    from trl.experimental.gkd import GKDConfig, GKDTrainer
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    assert hard_share == 0, "GKD has no loss on the answers themselves"
+    given = {field.name: getattr(args, field.name) for field in dataclasses.fields(args) if field.init}
+    options["data_collator"] = DataCollatorForLanguageModeling(pad_token_id=options["processing_class"].pad_token_id)
+    return GKDTrainer(
+        args=GKDConfig(**given | {"lmbda": 0.0, "beta": 0.0, "temperature": temperature}),
+        teacher_model=teacher,
+        **options,
+    )
 
 
 @contextmanager
@@ -64,7 +98,7 @@ def company(steps: int) -> Iterator[dict[str, Path]]:
         root = Path(name)
         generate(400, shared.SEED, root / "sample")
         texts = [path.read_text() for path in sorted((root / "sample" / "documents").rglob("*.md"))]
-        names = ("corpus", "tokenizer", "previous", "instructions", "preferences", "policy_items")
+        names = ("corpus", "tokenizer", "previous", "instructions", "preferences", "policy_items", "teacher")
         folders = {each: root / each for each in names}
         for folder in folders.values():
             folder.mkdir()
@@ -74,6 +108,8 @@ def company(steps: int) -> Iterator[dict[str, Path]]:
         tokenizer.run({"corpus": folders["corpus"]}, spec, folders["tokenizer"], local_context(root / "context"))
         model = build_model(shared.shape(), vocab_size=spec.vocab_size, positions=POSITIONS, seed=shared.SEED)
         write_model(model, folders["tokenizer"], folders["previous"])
+        wide = build_model(shared.spec("5M"), vocab_size=spec.vocab_size, positions=POSITIONS, seed=shared.SEED + 1)
+        write_model(wide, folders["tokenizer"], folders["teacher"])
         lines = [line for text in texts for line in text.splitlines() if 30 < len(line) < 160]
         rows = [
             (f"What follows {lines[n % len(lines)]!r}?", lines[(n * 7 + 1) % len(lines)]) for n in range(steps * 16)
@@ -117,7 +153,8 @@ def seconds_a_step(stage: str, inputs: dict[str, Path], steps: int, clock: Calla
     with (
         tempfile.TemporaryDirectory() as name,
         mock.patch.object(trl_common, "train", timed),
-        mock.patch.object(resumable, "resumable", (lambda trainer: trainer) if bare else resumable.resumable),
+        mock.patch("time.monotonic", clock),  # checkpoints are due by it; on a busy machine they would be due too often
+        mock.patch.object(resumable, "resumable", peer if bare else resumable.resumable),
     ):
         (Path(name) / "out").mkdir()
         module.run({each: inputs[each] for each in named}, job, Path(name) / "out", local_context(Path(name)))
@@ -156,11 +193,11 @@ def main(*options: str) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--clock", choices=shared.CLOCKS, default="wall", help=shared.CLOCK_HELP)
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
+    parser.add_argument("--stages", nargs="+", choices=(*STAGES, GENERATION), default=(*STAGES, GENERATION))
     given = parser.parse_args(options)
     clock = shared.CLOCKS[given.clock]
     with company(given.steps) as inputs:
-        for stage in given.stages:
+        for stage in (name for name in given.stages if name != GENERATION):
             pairs = []
             for number in range(-1, given.rounds):  # the first round warms up; who begins changes in turn
                 order = (False, True) if number % 2 else (True, False)
@@ -169,6 +206,9 @@ def main(*options: str) -> None:
             ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
             row = (stage, ours, theirs, [a / b for a, b in pairs])
             show("Seconds of one step; ours may take 1/0.97 = 1.03 of TRL's", [row], peer=PEER)
-        batch, single = zip(*(generation(inputs, clock) for _ in range(given.rounds)), strict=True)
-    told = statistics.median(b / a for a, b in zip(batch, single, strict=True))
-    print(f"\n64 answers of 32 tokens: one by one takes {told:.1f} times as long as one batch (at least 3 wanted)")
+        if GENERATION in given.stages:
+            batch, single = zip(*(generation(inputs, clock) for _ in range(given.rounds)), strict=True)
+            told = statistics.median(b / a for a, b in zip(batch, single, strict=True))
+            print(
+                f"\n64 answers of 32 tokens: one by one takes {told:.1f} times as long as one batch (at least 3 wanted)"
+            )

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from benchmarks._table import paired, show
 from forge_dagster.home import PROJECT
 from forge_dagster.recipe import TokenizerSpec
-from forge_dagster.stage import NoConfig, local_context
+from forge_dagster.stage import local_context
 from forge_dagster.tokens import shards, tokenizer
 from forge_dagster.tokens.encoding import load_encoder
 
@@ -48,7 +48,7 @@ def main() -> None:
         encoder = load_encoder(folders["tokenizer"])
 
         def ours() -> None:
-            shards.run(folders, NoConfig(), folders["shards"], context)
+            shards.run(folders, shards.ShardsConfig(), folders["shards"], context)
 
         def fast() -> list[list[int]]:
             return [encoding.ids for encoding in encoder.encode_batch_fast(texts, add_special_tokens=False)]

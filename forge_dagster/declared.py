@@ -14,15 +14,20 @@ from forge_dagster.corpus import kinds, names
 from forge_dagster.errors import RecipeError
 from forge_dagster.evaluation.own_task import OwnTask, load_own_tasks
 from forge_dagster.evaluation.review import Review, load_review
-from forge_dagster.home import folder_of
+from forge_dagster.exclusion import Exclusion, load_exclusions
+from forge_dagster.home import folder_of, home
 from forge_dagster.override import Override, load_overrides
 from forge_dagster.pair_source import PlacedPairs, load_pair_sources
 from forge_dagster.policy import Policy, load_policies
 from forge_dagster.policy_kinds import policy_settings
+from forge_dagster.provenance.ledger import Ledger
 from forge_dagster.recipe import Recipe, StageEntry, WeightsSpec, load_recipes
+from forge_dagster.retraining import Continuation, RetrainingPolicy, load_retraining
+from forge_dagster.signing.keys import KeyRing
 from forge_dagster.source import PlacedSource, Source, explain, load_sources
 from forge_dagster.stage import FrozenModel
 from forge_dagster.training.job import TrainingJob
+from forge_dagster.training.settings import RATES, Replay
 
 
 class Declared(FrozenModel):
@@ -36,6 +41,17 @@ class Declared(FrozenModel):
     own_tasks: Mapping[str, OwnTask] = {}
     overrides: Mapping[str, tuple[Override, ...]] = {}
     comparisons: Mapping[str, Comparison] = {}
+    retraining: Mapping[str, RetrainingPolicy] = {}
+    exclusions: tuple[Exclusion, ...] = ()
+
+    def policy_of(self, recipe: str) -> RetrainingPolicy:
+        """When and how a recipe is trained again: its file's policy, else the defaults."""
+        return self.retraining.get(recipe) or RetrainingPolicy(name=recipe)
+
+    def in_full(self) -> "Declared":
+        """The same, with every training from scratch."""
+        policies = {name: policy.in_full() for name, policy in self.retraining.items()}
+        return self.model_copy(update={"retraining": policies})
 
     def weights(self) -> dict[str, WeightsSpec]:
         """Open weights by name. Raises RecipeError if two recipes mean different ones by a name."""
@@ -58,7 +74,30 @@ def training_job(recipe: Recipe, entry: StageEntry) -> TrainingJob[Any]:
         typed = settings.model_validate(entry.settings)
     except ValidationError as error:
         raise explain(Path(f"{recipe.name}.yaml (stage {entry.called})"), error) from error
-    return TrainingJob[Any](seed=recipe.seed, model=recipe.model, settings=typed)
+    if getattr(typed, "going_on", None) is not None:
+        raise RecipeError(
+            f"{recipe.name}.yaml (stage {entry.called}): going_on is set",
+            rule="whether and how a model that serves is trained further stands in the retraining policy",
+            mend=f"take it out; set `method: continue` in recipes/retraining/{recipe.name}.yaml",
+        )
+    limits = recipe.limits if entry == recipe.stages[0] else None
+    return TrainingJob[Any](seed=recipe.seed, model=recipe.model, settings=typed, limits=limits)
+
+
+def continued_job(recipe: Recipe, how: Continuation) -> TrainingJob[Any]:
+    """The configuration of a recipe's first stage where it goes on from the model that serves.
+
+    Raises RecipeError if the continuation breaks a rule of the stage.
+    """
+    job = training_job(recipe, recipe.stages[0])
+    rates = {name: getattr(job.settings, name) * how.rate for name in type(job.settings).model_fields if name in RATES}
+    going_on = Replay(share=how.replay, epochs=how.epochs)
+    settings = job.settings.model_copy(update={**rates, "tokens": how.tokens, "going_on": going_on})
+    try:
+        typed = type(settings).model_validate(settings.model_dump())
+    except ValidationError as error:
+        raise explain(Path(f"retraining/{recipe.name}.yaml (continuation)"), error) from error
+    return job.model_copy(update={"settings": typed})
 
 
 @cache
@@ -86,14 +125,17 @@ def source_settings(source: Source) -> Any:
 
 
 def load_declared() -> Declared:
-    """Read everything from its folder. Raises RecipeError or SourceError."""
+    """Read everything from its folder. Raises RecipeError, SourceError, IntegrityError on a doctored exclusion list."""
     recipes = load_recipes(folder_of("recipes"))
     for recipe in recipes.values():
         for entry in recipe.stages:
             training_job(recipe, entry)
         chain(recipe)
     teachers_exist(recipes)
-    sources = load_sources(folder_of("sources"))
+    exclusions = load_exclusions(KeyRing(home().root / "keys", Ledger(home().ledger)))
+    erased = tuple(sorted({each.document for exclusion in exclusions for each in exclusion.documents}))
+    found = load_sources(folder_of("sources"))
+    sources = {name: placed.model_copy(update={"erased": erased}) for name, placed in found.items()}
     for recipe in recipes.values():
         _mixes_what_is_there(recipe, sources)
     for placed in sources.values():
@@ -105,6 +147,16 @@ def load_declared() -> Declared:
         policy_settings(policy)
     pairs = load_pair_sources(folder_of("sources") / "pairs")
     overrides = load_overrides(folder_of("recipes") / "overrides")
+    retraining = load_retraining(folder_of("recipes") / "retraining")
+    if unknown := sorted(set(retraining) - set(recipes)):
+        raise RecipeError(
+            f"retraining/{unknown[0]}.yaml is of no recipe",
+            rule=f"a retraining policy is named after a recipe: {', '.join(recipes)}",
+            mend="rename or remove it",
+        )
+    for name, how in retraining.items():
+        if how.continuation is not None:
+            _can_go_on(recipes[name], how.continuation)
     comparisons = load_comparisons(folder_of("comparisons"))
     for comparison in comparisons.values():
         _compares_what_is_there(comparison, recipes)
@@ -115,6 +167,8 @@ def load_declared() -> Declared:
         pairs=pairs,
         overrides=overrides,
         comparisons=comparisons,
+        retraining=retraining,
+        exclusions=exclusions,
         review=load_review(folder_of("evals")),
         own_tasks=load_own_tasks(folder_of("evals")),
     )
@@ -132,6 +186,18 @@ def _mixes_what_is_there(recipe: Recipe, sources: Mapping[str, PlacedSource]) ->
             rule=f"a source is one of {', '.join(sorted(sources))}",
             mend="correct the recipe, or add the source's file",
         )
+
+
+def _can_go_on(recipe: Recipe, how: Continuation) -> None:
+    first = recipe.stages[0]
+    if first.stage != "base" or first.settings.get("mixture") is not None:
+        raise RecipeError(
+            f"retraining/{recipe.name}.yaml: method continue, and the recipe begins with {first.stage}"
+            + (" on a mixture" if first.stage == "base" else ""),
+            rule="a training that goes on has shares of new and of replayed documents in place of shares by source",
+            mend="let the recipe begin with base without a mixture, or choose the method full",
+        )
+    continued_job(recipe, how)
 
 
 def _compares_what_is_there(comparison: Comparison, recipes: Mapping[str, Recipe]) -> None:

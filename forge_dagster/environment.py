@@ -1,9 +1,8 @@
 """Closed by default: libraries stay offline and silent, and Dagster's storage lies in the home."""
 
 import os
-import shutil
 
-from forge_dagster.home import PROJECT, home
+from forge_dagster.home import home
 
 CLOSED = {
     "HF_HUB_OFFLINE": "1",
@@ -26,13 +25,6 @@ def close() -> None:
     os.environ.update(CLOSED)
     dagster_home = home().dagster
     os.environ.setdefault("DAGSTER_HOME", str(dagster_home))
+    # A tick may walk a large source, and read what changed in it.
+    os.environ.setdefault("DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS", "900")
     os.environ.setdefault("HF_HOME", str(home().work / "huggingface"))
-
-
-def prepare_dagster_home() -> None:
-    """Create Dagster's home with the project's dagster.yaml, unless the user brought his own DAGSTER_HOME."""
-    folder = home().dagster
-    if os.environ["DAGSTER_HOME"] != str(folder):
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(PROJECT / "dagster.yaml", folder / "dagster.yaml")

@@ -10,6 +10,7 @@ ForgeError
 ├── VerdictError           a check or a gate refused an artifact (exit code 4)
 ├── BusyError              another run holds the artifact (exit code 5)
 ├── StorageError           the disk is full or refuses a write (exit code 6)
+├── RemoteError            the remote of versions is down, too slow, full or refuses (exit code 69)
 ├── WorkerDied             a process of a training died; the same command goes on from its checkpoint (exit code 71)
 └── InterruptedRun         stopped by a signal; the same command resumes (exit code 75)
 """
@@ -82,6 +83,12 @@ class StorageError(ForgeError):
     """The disk is full or refuses a write."""
 
     exit_code = 6
+
+
+class RemoteError(ForgeError):
+    """The remote of versions is down, too slow, full or refuses (EX_UNAVAILABLE); what is here stands."""
+
+    exit_code = 69
 
 
 class WorkerDied(ForgeError):

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from forge_dagster.errors import RecipeError
 from forge_dagster.evaluation.evidence import Evidence
 from forge_dagster.evaluation.score import Metric, Score
-from forge_dagster.evaluation.statistics import Paired, noise_floor, paired
+from forge_dagster.evaluation.statistics import Paired, paired
 from forge_dagster.recipe import BOUNDS, INCUMBENT, UNTRAINED, Gate
 from forge_dagster.stage import FrozenModel
 
@@ -144,8 +144,7 @@ def _better(metric: str, value: float, least: float, case: Case, last: str) -> V
     Both spread the difference, so their margins add up as squares: one after the other they let twice as much pass.
     """
     found = _compared(metric, case, last, INCUMBENT)
-    noise = case.scores[last][metric].noise
-    floor = None if noise is None else noise_floor(noise)
+    floor = case.scores[last][metric].noise
     good = (
         found is not None
         and found.low is not None

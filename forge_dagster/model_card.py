@@ -67,6 +67,8 @@ def model_card(
             + "."
             + _pairs(data["pairs"]),
             "",
+            *_label(data["label"]),
+            "",
             "## Scores",
             "",
             *table,
@@ -126,3 +128,22 @@ def _cell(score: Score | None) -> str:
     if score is None:
         return "-"
     return f"{score.value:.3f}" + (f" ± {score.stderr:.3f}" if score.stderr else "")
+
+
+def _label(label: Mapping[str, Any]) -> list[str]:
+    """The strictest terms of all documents, which are those of the model, and which documents force them."""
+    lines = [
+        f"The model has the strictest terms of its documents: {label['sensitivity']}; for "
+        f"{', '.join(label['audience']) or 'nobody'}; permitted use {', '.join(label['permitted_use']) or 'none'}; "
+        f"under the law of {', '.join(label['jurisdictions'])}"
+        + (f"; to be retired after {label['retention']}" if label["retention"] else "")
+        + ".",
+        "",
+    ]
+    for term, forced in label["forced_by"].items():
+        if forced["documents"]:
+            lines.append(
+                f"- {term}: forced by {forced['documents']:,} documents of {', '.join(forced['sources'])}, "
+                f"such as {forced['first'][0]}"
+            )
+    return lines

@@ -20,7 +20,7 @@ from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.provenance.code_version import code_version
 from forge_dagster.provenance.files import content_digest, list_files, remove
 from forge_dagster.recipe import Recipe
-from forge_dagster.stage import LocalContext, NoConfig, local_context
+from forge_dagster.stage import LocalContext, local_context
 from forge_dagster.tokens import shards
 
 REPLIES = ("answers.", "policy_")
@@ -107,7 +107,7 @@ class Proxies:
             inputs[name].mkdir(parents=True)
         pq.write_table(documents, inputs["corpus"] / "train.parquet")
         (inputs["corpus"] / "validation.parquet").symlink_to(self._inputs["corpus"] / "validation.parquet")
-        shards.run(inputs, NoConfig(), inputs["token_shards"], local_context(work / "context"))
+        shards.run(inputs, shards.ShardsConfig(), inputs["token_shards"], local_context(work / "context"))
         if "instructions" in inputs:
             inputs["instructions"] = _of(inputs["instructions"], documents, work / "instructions")
         recipe = self._recipe.model_copy(update={"seed": seed})

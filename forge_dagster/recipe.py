@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from forge_dagster.source import Name, load_named
+from forge_dagster.source import JURISDICTION, Name, Sensitivity, load_named
 from forge_dagster.stage import FrozenModel
 
 MOE = ("mixtral", "qwen3_moe")
@@ -15,6 +15,10 @@ UNTRAINED = "untrained"
 """Name under which the scores of the model before its training stand; for open weights, of these as they came."""
 INCUMBENT = "incumbent"
 """Name under which the scores of the model that serves stand, beside those that would replace it."""
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Margin = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class TokenizerSpec(FrozenModel):
@@ -43,6 +47,9 @@ class WeightsSpec(FrozenModel):
     name: Name
     location: str = Field(description="Hugging Face folder or GGUF file; relative to the folder of recipes")
     origin: str = Field(min_length=1, description="where they were published, as a person would look it up")
+    training_operations: Finite | None = Field(
+        default=None, gt=0, description="floating-point operations of their own training, as their makers state it"
+    )
     licence: str = Field(description="SPDX expression, or `unknown` (trains, but is never released)")
 
 
@@ -84,10 +91,6 @@ class ModelSpec(FrozenModel):
                 f"{self.architecture} is dense; remove experts and experts_per_token, or choose one of {MOE}"
             )
         return self
-
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Margin = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class StageEntry(FrozenModel):
@@ -135,6 +138,19 @@ class Gate(FrozenModel):
 BOUNDS = tuple(name for name in Gate.model_fields if name != "metric")
 
 
+class Limits(FrozenModel):
+    """The terms that a model may have; a document of stricter ones keeps it from being trained and released."""
+
+    sensitivity: Sensitivity = Field(description="the most sensitive documents that may be in it")
+    licences: tuple[str, ...] = Field(default=(), description="licences that its documents may have; none: any known")
+    audience: tuple[str, ...] = Field(
+        default=(), description="who is to use it; each document must be for all of them. None: nobody in particular"
+    )
+    jurisdictions: tuple[Annotated[str, Field(pattern=JURISDICTION)], ...] = Field(
+        default=(), description="whose law its documents may be under; none: any"
+    )
+
+
 class Recipe(FrozenModel):
     """One model: tokenizer, shape or open weights, the stages in order, and the gates of its release."""
 
@@ -147,9 +163,11 @@ class Recipe(FrozenModel):
     teachers: tuple[WeightsSpec, ...] = Field(default=(), description="open weights that its stages learn from")
     stages: tuple[StageEntry, ...] = Field(min_length=1)
     gates: tuple[Gate, ...] = Field(min_length=1)
+    limits: Limits | None = Field(default=None, description="terms that its documents may have; none: any")
     noise: dict[str, Margin] = Field(
         default={}, description="standard deviation of metrics over seeds, from `python -m benchmarks seed_noise`"
     )
+    noise_seeds: int | None = Field(default=None, ge=2, description="trainings that `noise` was measured on")
 
     @property
     def external(self) -> tuple[WeightsSpec, ...]:
@@ -168,6 +186,8 @@ class Recipe(FrozenModel):
 
     @model_validator(mode="after")
     def gates_can_be_judged(self) -> Self:
+        if bool(self.noise) != (self.noise_seeds is not None):
+            raise ValueError("noise goes with noise_seeds: how far a deviation can be trusted depends on that number")
         for gate in self.gates:
             if gate.gain is not None and gate.metric not in self.noise:
                 raise ValueError(

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from forge_dagster.corpus.rights import joined, learnt_from, refuse_above
 from forge_dagster.errors import VerdictError
 from forge_dagster.evaluation import card, evidence
 from forge_dagster.evaluation.audit import audited
@@ -17,12 +19,18 @@ from forge_dagster.evaluation.scorecard import ScorecardConfig
 from forge_dagster.gates import Verdict
 from forge_dagster.model_card import model_card
 from forge_dagster.override import Override
+from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.provenance.files import content_digest, list_files, sha256_file
+from forge_dagster.provenance.incumbent import FORMER
+from forge_dagster.provenance.ledger import Ledger
+from forge_dagster.provenance.verify import Findings, verify_ledger
 from forge_dagster.recipe import Recipe
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 from forge_dagster.tokens.encoding import TOKENIZER_FILES
 
 WEIGHTS = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+LEDGER = "ledger"
+"""Input where the recipe has overrides: the ledger they have to stand in."""
 NAMES = ("every_weight_is_in_the_manifest", "every_gate_passes")
 
 
@@ -46,15 +54,16 @@ class ReleaseConfig(FrozenModel):
 def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: StageContext) -> Report:
     """Judge the gates anew from the results of items, then copy weights and write manifest and model card.
 
-    Raises VerdictError naming each failed gate that nobody overrode, or if the scorecard is not what the evidence
-    gives or not of these weights, or the checkpoint is not one file of safetensors with its tokenizer. Whether the
-    scorecard says `passed` counts for nothing.
+    Raises VerdictError naming each failed gate that nobody overrode, or if an override is not in the ledger, or if the
+    scorecard is not what the evidence gives or not of these weights, or the checkpoint is not one file of safetensors
+    with its tokenizer. Whether the scorecard says `passed` counts for nothing.
     """
     judged = audited(inputs, config.scoring, context.work)
     scores, verdicts = judged.checkpoints, judged.gates
     weights = judged.scored[config.scoring.checkpoints[-1]]["model.safetensors"]
     waived = [override for override in config.overrides if override.checkpoint == weights]
     failed, waived = _held_back(verdicts, waived)
+    _are_stated(config.recipe.name, waived, inputs)
     if failed or not (waived or any(verdict.outcome == "passed" for verdict in verdicts)):
         raise VerdictError(
             f"{config.recipe.name} is not released: "
@@ -64,7 +73,11 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
             "forge override",
             findings=[finding.model_dump(mode="json") for finding in _findings(True, failed)],
         )
-    _is_licensed(inputs["corpus"], config)
+    former = [inputs[name] for name in sorted(inputs) if name.startswith(f"{FORMER}/")]
+    documents = learnt_from([inputs["corpus"], *former])
+    _is_licensed(documents, config)
+    if config.recipe.limits is not None:
+        refuse_above(documents, config.recipe.limits)
     _is_whole(inputs["checkpoint"], inputs["tokenizer"])
     context.progress(1, 3, "copying weights")
     (out / "model").mkdir()
@@ -73,7 +86,9 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
     for name in (card.FILE, evidence.FILE):
         shutil.copyfile(inputs["scorecard"] / name, out / name)
     context.progress(2, 3, "manifest and model card")
-    data = _data_summary(inputs["corpus"]) | {"pairs": [pairs.model_dump() for pairs in config.pairs]}
+    data = _data_summary(documents)
+    data |= {"label": joined(documents).model_dump(mode="json")}
+    data |= {"pairs": [pairs.model_dump() for pairs in config.pairs]}
     (out / "README.md").write_text(model_card(config.recipe, scores, verdicts, data, waived), encoding="utf-8")
     files = {path.relative_to(out).as_posix(): sha256_file(path) for path in sorted(out.rglob("*")) if path.is_file()}
     manifest = {
@@ -82,7 +97,7 @@ def run(inputs: Mapping[str, Path], config: ReleaseConfig, out: Path, context: S
         "gates": [verdict.model_dump() for verdict in verdicts],
         "overrides": [override.model_dump(mode="json") for override in waived],
         "data": data,
-        "made_from": {name: content_digest(list_files(folder)) for name, folder in sorted(inputs.items())},
+        "made_from": {name: _digest(path) for name, path in sorted(inputs.items()) if name != LEDGER},
         "files": files,
     }
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
@@ -101,7 +116,38 @@ def _held_back(verdicts: Sequence[Verdict], overrides: Sequence[Override]) -> tu
     return [verdict for verdict in failed if verdict.metric not in answered], used
 
 
-def _is_licensed(corpus: Path, config: ReleaseConfig) -> None:
+def stated_overrides(ledger: Path, recipe: str) -> str:
+    """Digest of all that the ledger states of overrides of a recipe; the file itself grows with every run."""
+    return fingerprint(list(Ledger(ledger).statements("override", recipe=recipe)))
+
+
+def _are_stated(recipe: str, overrides: Sequence[Override], inputs: Mapping[str, Path]) -> None:
+    if not overrides:
+        return
+    rule = "an override stands in the ledger, where `forge override` wrote who answers for it"
+    found = Findings()
+    verify_ledger(inputs[LEDGER], found)
+    if found.problems:
+        raise VerdictError("; ".join(found.problems), rule=rule, mend="restore the ledger from a copy")
+    ledger = Ledger(inputs[LEDGER])
+    forged = [
+        each.metric
+        for each in overrides
+        if not any(ledger.statements("override", recipe=recipe, **each.model_dump(mode="json")))
+    ]
+    if forged:
+        raise VerdictError(
+            f"{recipe}: the ledger has no override of {', '.join(forged)} as recipes/overrides/{recipe}.yaml has it",
+            rule=rule,
+            mend="take it out of the file, then let two people answer for it: forge override",
+        )
+
+
+def _digest(path: Path) -> str:
+    return sha256_file(path) if path.is_file() else content_digest(list_files(path))
+
+
+def _is_licensed(documents: pa.Table, config: ReleaseConfig) -> None:
     unknown = sorted({spec.name for spec in config.recipe.external if spec.licence == "unknown"})
     if unknown:
         raise VerdictError(
@@ -109,8 +155,8 @@ def _is_licensed(corpus: Path, config: ReleaseConfig) -> None:
             rule="a model is released when the terms of the weights it goes on or learns from are known",
             mend="set their `licence` in the recipe",
         )
-    table = pq.read_table(corpus / "train.parquet", columns=["source", "licence"]).to_pylist()
-    unknown = sorted({row["source"] for row in table if row["licence"] == "unknown"})
+    unlicensed = documents.filter(pc.equal(documents["licence"], "unknown"))
+    unknown = sorted(pc.unique(unlicensed["source"]).to_pylist())
     if unknown:
         raise VerdictError(
             f"the licence of source {', '.join(unknown)} is unknown",
@@ -148,10 +194,10 @@ def _is_whole(checkpoint: Path, tokenizer: Path) -> None:
         raise VerdictError(f"{weights.name} of the checkpoint is no safetensors file", rule=rule, mend="make it again")
 
 
-def _data_summary(corpus: Path) -> dict[str, Any]:
-    table = pq.read_table(corpus / "train.parquet", columns=["source", "licence", "sensitivity"])
-    counted = {name: dict(sorted(Counter(table[name].to_pylist()).items())) for name in table.column_names}
-    return {"documents": table.num_rows, **{f"documents_by_{name}": by for name, by in counted.items()}}
+def _data_summary(documents: pa.Table) -> dict[str, Any]:
+    told = ("source", "licence", "sensitivity")
+    counted = {name: dict(sorted(Counter(documents[name].to_pylist()).items())) for name in told}
+    return {"documents": documents.num_rows, **{f"documents_by_{name}": by for name, by in counted.items()}}
 
 
 def _findings(whole: bool, failed: list[Verdict]) -> list[Finding]:

@@ -1,6 +1,7 @@
 """Rewards of an answer, as pure functions: the form a policy asks for, and the right content inside it."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 
@@ -8,7 +9,15 @@ from forge_dagster.tokens.control import CONTROL
 
 SPACES = re.compile(r"\s+")
 UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # control characters, line ends other than \n
-SAYING = re.compile(r"[^\s.,;:!?'\"`()\[\]\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")  # neither punctuation nor invisible
+SAYING = (
+    "L",
+    "N",
+    "Sc",
+    "Sm",
+    "So",
+)  # Unicode categories: letters, digits, signs of currency and of arithmetic, symbols
+SAYING_TOO = frozenset("%&@#\u00a7\u2030")
+BLANK = frozenset("|~\u115f\u1160\u2800\u3164\uffa0")  # of those categories, and shows or says nothing
 LABEL = re.compile(r"^answer:\s*", re.IGNORECASE)
 SEVERAL = re.compile(r"\banswer:.*\banswer:", re.IGNORECASE | re.DOTALL)
 UNFILLED = "{answer}"
@@ -20,12 +29,18 @@ def in_form(text: str, form: str) -> bool:
     """Whether the whole of `text` has the form and is one answer that says something: no control token, no rambling."""
     return (
         re.fullmatch(form, text) is not None
-        and SAYING.search(LABEL.sub("", text)) is not None
+        and any(map(says_something, LABEL.sub("", text)))
         and not any(mark in text for mark in (*CONTROL, UNFILLED))
         and not UNREADABLE.search(text)
         and not SEVERAL.search(text)
         and not rambles(text)
     )
+
+
+def says_something(character: str) -> bool:
+    """Whether a character is more than punctuation, a space, a mark on another one, or invisible."""
+    kind = unicodedata.category(character)
+    return character in SAYING_TOO or (kind.startswith(SAYING) and character not in BLANK)
 
 
 def rambles(text: str) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 import xxhash
 import yaml
@@ -17,6 +17,11 @@ CRON = r"^\S+( \S+){4}$"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 SHARD = re.compile(r"-\d+of\d+$")
 MOST_SHARDS = 1024
+UNKNOWN = "unknown"
+JURISDICTION = "^(unknown|EU|[A-Z]{2}(-[A-Z0-9]{1,3})?)$"
+Sensitivity = Literal["public", "internal", "confidential"]
+SENSITIVITIES: tuple[str, ...] = get_args(Sensitivity)
+"""From the least to the most."""
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", description="lower case, digits, - and _; at most 63")]
 
 
@@ -51,6 +56,24 @@ class Cleaning(FrozenModel):
     secrets: bool = Field(default=True, description="replace keys, tokens and passwords by placeholders")
 
 
+class Watch(FrozenModel):
+    """When a change of a source is acted on by itself."""
+
+    quiet_seconds: float = Field(
+        default=30,
+        ge=0,
+        description="a change is acted on when nothing moved for so long; twice as long for each time within the last "
+        "hour that it was acted on, at most an hour",
+    )
+    longest_wait_seconds: float = Field(default=900, ge=0, description="wait no longer, though it never gets quiet")
+    least_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="a source that lists less than this share of the entries it listed is held for a person to accept",
+    )
+
+
 class Source(FrozenModel):
     """Where documents come from and under what terms they may be used."""
 
@@ -60,8 +83,13 @@ class Source(FrozenModel):
     settings: Mapping[str, Any] = Field(default={}, description="of the kind: `forge schema kind/NAME`")
     owner: str = Field(description="who answers for these documents")
     licence: str = Field(description="SPDX expression, `internal`, or `unknown` (trains, but is never released)")
-    sensitivity: Literal["public", "internal", "confidential"]
+    sensitivity: Sensitivity
     legal_basis: str = Field(default="unknown", description="why personal data in them may be processed")
+    jurisdiction: str = Field(
+        default=UNKNOWN,
+        pattern=JURISDICTION,
+        description="whose law they are under: ISO 3166 (SE, US-CA), EU, or unknown",
+    )
     permitted_use: tuple[Literal["training", "evaluation"], ...] = Field(default=("training", "evaluation"))
     audience: tuple[str, ...] = Field(default=("everyone",), description="who may see answers made from them")
     retention: date | None = Field(default=None, description="day after which they may not be used")
@@ -74,6 +102,7 @@ class Source(FrozenModel):
         description="partitions that a large source is read and cleaned in, side by side; an entry's path decides by "
         "hash which it is in. Repeated lines are looked for within a shard, so one should hold thousands of documents",
     )
+    watch: Watch = Watch()
     rank: int = Field(default=0, description="of two alike documents the one of the higher rank is kept")
     cleaning: Cleaning = Cleaning()
     facts: str | None = Field(
@@ -112,6 +141,7 @@ class Labels(FrozenModel):
     licence: str
     sensitivity: str
     legal_basis: str
+    jurisdiction: str
     permitted_use: tuple[str, ...]
     audience: tuple[str, ...]
     retention: date | None
@@ -124,6 +154,8 @@ class PlacedSource(FrozenModel):
     location: str
     facts: Path | None
     canaries: Path | None = None
+    erased: tuple[str, ...] = ()
+    """Ids of documents that may not return, from whatever source."""
 
     @property
     def labels(self) -> Labels:
@@ -138,7 +170,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not valid YAML: {error}", mend="correct the file") from error
     if not isinstance(value, dict):
-        raise RecipeError(f"{path} holds {type(value).__name__}", rule="the top level is a mapping of keys")
+        raise RecipeError(
+            f"{path} holds {type(value).__name__}",
+            rule="the top level is a mapping of keys",
+            mend="write one `key: value` a line",
+        )
     return value
 
 

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+START, START_SHARDS = "start/checkpoint", "start/token_shards"
+"""Inputs of a training that goes on from a model that serves: its checkpoint, and what that was trained on."""
+
 
 class FrozenModel(BaseModel):
     """Base of all configuration: immutable, and an unknown key is an error."""

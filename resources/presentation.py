@@ -10,6 +10,7 @@ import dagster as dg
 from forge_dagster.provenance.build import Built
 from forge_dagster.provenance.record import Record
 from forge_dagster.stage import Finding
+from resources.columns import columns_of
 
 PLOT_LIMIT = 200_000  # bytes; metadata is stored in the event log, row by row
 
@@ -36,19 +37,25 @@ def _scores(folder: Path) -> dict[str, dg.TableMetadataValue]:
             {
                 "metric": metric,
                 **{c: round(scores[metric]["value"], 4) for c, scores in checkpoints.items() if metric in scores},
-                "standard error": "-" if score["stderr"] is None else f"{score['stderr']:.4f}",
+                "standard error": _figure(score["stderr"]),
+                "noise": _figure(score["noise"]),
                 "items": score["n"],
             }
         )
         for metric, score in sorted(last.items())
     ]
     figures = [dg.TableColumn(name, "float") for name in checkpoints]
-    columns = [dg.TableColumn("metric"), *figures, dg.TableColumn("standard error"), dg.TableColumn("items", "int")]
+    spread = [dg.TableColumn("standard error"), dg.TableColumn("noise"), dg.TableColumn("items", "int")]
+    columns = [dg.TableColumn("metric"), *figures, *spread]
     gates = [dg.TableRecord({"outcome": gate.get("outcome", ""), "gate": gate["reason"]}) for gate in body["gates"]]
     return {
         "scores": dg.MetadataValue.table(rows, dg.TableSchema(columns)),
         "gates": dg.MetadataValue.table(gates, dg.TableSchema([dg.TableColumn("outcome"), dg.TableColumn("gate")])),
     }
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def metadata_of(record: Record, folder: Path) -> dict[str, Any]:
@@ -62,6 +69,7 @@ def metadata_of(record: Record, folder: Path) -> dict[str, Any]:
         **{f"rows/{name}": value for name, value in record.report.counts.items()},
         **{f"metric/{name}": float(value) for name, value in record.report.metrics.items()},
         **({"dagster/row_count": record.report.counts["rows"]} if "rows" in record.report.counts else {}),
+        **columns_of(record.key),
         **_scores(folder),
         **_plots(folder),
     }

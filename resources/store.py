@@ -1,12 +1,12 @@
 """The artifact store as a Dagster resource: every asset's one statement is `store.materialize(...)`."""
 
-import getpass
-import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 
+from forge_dagster.automation import automation_file, load_automation
 from forge_dagster.declared import Declared, load_declared
 from forge_dagster.errors import ForgeError, InterruptedRun, VerdictError, WorkerDied
 from forge_dagster.home import home
@@ -16,22 +16,16 @@ from forge_dagster.provenance.store import ArtifactStore
 from forge_dagster.provenance.withdraw import withdraw
 from forge_dagster.source import source_of
 from forge_dagster.stage import Finding
+from resources.openlineage import Attempt, Events
 from resources.presentation import check_results, materialize_result
 from resources.process import die_with_run
+from resources.tags import FORCE_TAG, FULL_TAG, actor_of, launch_of
 
-LAUNCH_TAG = "forge/launch"
-ACTOR_TAG = "forge/actor"
-FORCE_TAG = "forge/force"
 MOST_PREEMPTIONS = 1000
 """Times that one step is taken up again after a SIGTERM; each time it goes on where it stood."""
 
 MOST_DEATHS = 3
 """Times that a training of several processes is taken up again after one of them died."""
-
-
-def actor() -> str:
-    """Who starts a run from this process: FORGE_ACTOR, else the login name."""
-    return os.environ.get("FORGE_ACTOR") or f"user:{getpass.getuser()}"
 
 
 def freeze(run: Run, who: str, declared: Declared | None = None) -> Declared:
@@ -48,6 +42,26 @@ def former_partitions(store: ArtifactStore, declared: Declared, asset: str) -> l
     return [key for key in below if source_of(key.removeprefix(f"{asset}/")) in declared.sources]
 
 
+@contextmanager
+def events_of(context: dg.AssetExecutionContext, run: Run, key: str, order: Order) -> Iterator[Events]:
+    """OpenLineage events of one attempt; a body that raises has failed, unless it was stopped and goes on later."""
+
+    def say(problem: str) -> None:
+        context.log.warning(problem)
+        run.note_untold(problem)
+
+    attempt = Attempt(context.run.run_id, context.run.job_name, context.retry_number)
+    events = Events(load_automation(automation_file()).openlineage, run.home.root, attempt, key, say)
+    events.started(order)
+    try:
+        yield events
+    except InterruptedRun:
+        raise
+    except Exception as error:
+        events.failed(error)
+        raise
+
+
 class Store(dg.ConfigurableResource[Any]):
     """Builds artifacts into the store of FORGE_HOME and mirrors them to Dagster."""
 
@@ -61,14 +75,16 @@ class Store(dg.ConfigurableResource[Any]):
         """
         die_with_run()
         tags = context.run.tags
-        run = Run(home(), tags.get(LAUNCH_TAG, context.run.run_id))
-        who = tags.get(ACTOR_TAG) or tags.get("user") or actor()
+        run = Run(home(), launch_of(context.run))
+        who = actor_of(context.run)
         key = context.asset_key.to_user_string()
         try:
-            declared = freeze(run, who)
+            declared = freeze(run, who, load_declared().in_full() if tags.get(FULL_TAG) == "true" else None)
             order = order_of(declared, tags.get(FORCE_TAG) == "true")
             key = order.key
-            built = build(run, order, actor=who, say=context.log.info)
+            with events_of(context, run, key, order) as events:
+                built = build(run, order, actor=who, say=context.log.info)
+                events.ended(built)
             if context.has_partition_key:
                 for former in former_partitions(run.store, declared, context.asset_key.to_user_string()):
                     withdraw(run.home, former)  # else its documents would stand twice
@@ -87,7 +103,8 @@ class Store(dg.ConfigurableResource[Any]):
             raise dg.Failure(description=str(error), allow_retries=False) from error
         except Exception as error:
             run.note_error(key, error)
-            raise
+            # What nobody foresaw comes again; only a killed process is worth another try.
+            raise dg.Failure(description=f"{type(error).__name__}: {error}", allow_retries=False) from error
         verb = "reused" if built.reused else "made"
         context.log.info(f"{verb} {key}@{built.record.digest[:12]} in {built.seconds:.1f} s")
         yield materialize_result(built)

@@ -17,6 +17,7 @@ from forge_dagster.override import Override
 from forge_dagster.pairs import policy_items
 from forge_dagster.policy import Policy
 from forge_dagster.provenance.files import sha256_file
+from forge_dagster.provenance.ledger import Ledger
 from forge_dagster.recipe import Recipe
 from forge_dagster.release import Pairs, ReleaseConfig
 from forge_dagster.stage import local_context
@@ -57,6 +58,7 @@ class Candidate:
     def __init__(self, root: Path, recipe: Recipe = RECIPE) -> None:
         self.root, self.recipe = root, recipe
         self.overrides: tuple[Override, ...] = ()
+        self.ledger = Ledger(root / "ledger.jsonl")
         self.pairs: tuple[Pairs, ...] = ()
         names = (
             "checkpoint", "scorecard", "tokenizer", "corpus", "domain_benchmark", "instructions", "policy_items",
@@ -84,10 +86,17 @@ class Candidate:
         self.inputs["incumbent"] = self.root / "incumbent"
         self._write_model(self.inputs["incumbent"], SAFETENSORS + b"served")
 
-    def write_corpus(self, licence: str = "internal", ids: Sequence[str] = "01234") -> None:
-        labels = {"licence": licence, "sensitivity": "public", "text": "One sentence of a document."}
-        rows = [{"id": given, "source": ("plant", "office")[n % 2], **labels} for n, given in enumerate(ids)]
-        pq.write_table(pa.Table.from_pylist(rows), self.inputs["corpus"] / "train.parquet")
+    def write_corpus(self, licence: str = "internal", ids: Sequence[str] = "01234", **terms: Any) -> None:
+        labels = {"licence": licence, "sensitivity": "public", "text": "One sentence of a document.",
+                  "audience": ["everyone"], "permitted_use": ["training"], "jurisdiction": "EU", "retention": None,
+                  **terms}  # fmt: skip
+        rows = [
+            {"id": given, "source": ("plant", "office")[n % 2], "path": f"{n}.txt", **labels}
+            for n, given in enumerate(ids)
+        ]
+        schema = pa.Table.from_pylist(rows).schema
+        schema = schema.set(schema.get_field_index("retention"), pa.field("retention", pa.string()))
+        pq.write_table(pa.Table.from_pylist(rows, schema), self.inputs["corpus"] / "train.parquet")
         held_out = [{"id": f"v{number}", "source": "plant", "text": "word " * (number + 3)} for number in range(8)]
         pq.write_table(pa.Table.from_pylist(held_out), self.inputs["corpus"] / "validation.parquet")
 
@@ -118,7 +127,7 @@ class Candidate:
         names = tuple(entry.called for entry in self.recipe.stages)
         return ScorecardConfig(
             seed=1, policy=POLICY, own_tasks=(), batch_size=8, most_answers=100, validation_bytes=10_000,
-            model=self.recipe.model, gates=self.recipe.gates, noise=self.recipe.noise, checkpoints=names,
+            model=self.recipe.model, gates=self.recipe.gates, noise={}, checkpoints=names,
             beginning=self.recipe.beginning,
         )  # fmt: skip
 
@@ -147,6 +156,12 @@ class Candidate:
         )  # fmt: skip
         (folder / "scorecard.json").write_text(body.to_json())
 
+    def override(self, *overrides: Override) -> None:
+        """Let people override gates, as `forge override` does."""
+        for each in overrides:
+            self.ledger.append("override", {"recipe": self.recipe.name, **each.model_dump(mode="json")})
+        self.overrides += overrides
+
     def edit(self, change: Any) -> None:
         """Let `change` alter the scorecard's JSON."""
         path = self.inputs["scorecard"] / "scorecard.json"
@@ -157,6 +172,8 @@ class Candidate:
     def release(self) -> Path:
         out = self.root / "out"
         out.mkdir()
+        if self.overrides:
+            self.inputs["ledger"] = self.ledger.path
         config = ReleaseConfig(recipe=self.recipe, scoring=self.config, overrides=self.overrides, pairs=self.pairs)
         release.run(self.inputs, config, out, local_context(self.root / "context"))
         return out

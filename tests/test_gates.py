@@ -132,9 +132,9 @@ def test_other_items_than_those_of_the_incumbent_prove_nothing():
 @pytest.mark.parametrize(
     ("candidate", "noise", "least", "expected"),
     [
-        (330, 0.01, 0.0, "passed"),
-        (330, 0.01, 0.1, "failed"),  # less than was asked for
-        (330, 0.04, 0.0, "failed"),  # 7.5 points, and another seed alone brings 9.3
+        (330, 0.02, 0.0, "passed"),
+        (330, 0.02, 0.1, "failed"),  # less than was asked for
+        (330, 0.09, 0.0, "failed"),  # 7.5 points, and another seed alone brings 9
         (330, None, 0.0, "failed"),  # noise that nobody measured
         (300, 0.0, 0.0, "failed"),
         (303, 0.0, 0.0, "failed"),  # 3 of 400 items may be chance
@@ -143,6 +143,14 @@ def test_other_items_than_those_of_the_incumbent_prove_nothing():
 def test_a_gain_counts_beyond_chance_and_beyond_noise(candidate: int, noise: float | None, least: float, expected: str):
     found = compared(noise, untrained=right(0), incumbent=right(300), base=right(candidate))
     assert one(found, gain=least).outcome == expected
+
+
+def test_a_total_gain_passes_and_a_total_loss_does_not():
+    """All of 100 items won or lost: no spread for a bootstrap to draw from."""
+    won = compared(0.01, untrained=right(0, 100), incumbent=right(0, 100), base=right(100, 100))
+    lost = compared(0.01, untrained=right(0, 100), incumbent=right(100, 100), base=right(0, 100))
+    assert [one(won, gain=0.5).outcome, one(won, no_regression=0.0).outcome] == ["passed", "passed"]
+    assert [one(lost, gain=0.0).outcome, one(lost, no_regression=0.9).outcome] == ["failed", "failed"]
 
 
 @pytest.mark.parametrize(("after", "expected"), [(300, "passed"), (297, "passed"), (260, "failed")])

@@ -194,7 +194,14 @@ def test_a_policy_that_contradicts_itself_is_refused(tmp_path: Path, change: dic
 
 def test_a_gain_needs_the_noise_it_must_exceed(tmp_path: Path, recipe):
     recipe["gates"] = [{"metric": "facts_seen.acc", "gain": 0.02}]
-    assert "noise.facts_seen.acc is not set" in broken(tmp_path, recipe)
+    assert "noise.facts_seen.acc is not set" in broken(tmp_path, recipe | {"noise": {}, "noise_seeds": None})
+
+
+@pytest.mark.parametrize(
+    "half", [{"noise": {"facts_seen.acc": 0.01}, "noise_seeds": None}, {"noise": {}, "noise_seeds": 4}]
+)
+def test_noise_says_how_many_trainings_it_is_of(tmp_path: Path, recipe, half: dict[str, Any]):
+    assert "noise goes with noise_seeds" in broken(tmp_path, recipe | half)
 
 
 def test_only_what_follows_a_beginning_can_forget_it(tmp_path: Path, recipe):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from forge_dagster import release
 from forge_dagster.errors import VerdictError
 from forge_dagster.override import Override
 from forge_dagster.provenance.files import content_digest, list_files
-from forge_dagster.recipe import Recipe
+from forge_dagster.recipe import Limits, Recipe
 from forge_dagster.release import WEIGHTS, Pairs
 
 POOR = {**GOOD, "sft": {"facts_seen.acc": 0.5, "validation.bits_per_byte": 3.5}}
@@ -36,6 +37,8 @@ def test_a_release_holds_what_it_names(candidate: Candidate):
     assert [gate["outcome"] for gate in manifest["gates"]] == ["passed"] * 3
     made_from = {name: content_digest(list_files(folder)) for name, folder in candidate.inputs.items()}
     assert manifest["made_from"] == made_from
+    label = manifest["data"].pop("label")
+    assert (label["sensitivity"], label["licences"], label["audience"]) == ("public", ["internal"], ["everyone"])
     assert manifest["data"] == {
         "documents": 5,
         "documents_by_source": {"office": 2, "plant": 3},
@@ -55,6 +58,20 @@ def test_the_model_card_has_metadata_scores_and_limits(candidate: Candidate):
     assert "- passed: facts_seen.acc = 0.9, must be at least 0.8 (minimum)" in text
     assert "## Limits" in text
     assert "3 from plant" in text
+    assert "strictest terms of its documents: public; for everyone; permitted use training;" in text
+    assert "under the law of EU." in text
+    assert "- sensitivity: forced by 5 documents of office, plant, such as plant/0.txt" in text
+
+
+def test_terms_above_the_limits_of_the_recipe_keep_it_back(tmp_path: Path):
+    limited = RECIPE.model_copy(update={"limits": Limits(sensitivity="internal", audience=("sales",))})
+    held = Candidate(tmp_path / "held", limited)
+    held.write_corpus(sensitivity="confidential", audience=["board"])
+    with pytest.raises(VerdictError, match=r"sensitivity above internal: 5 documents of office, plant \(plant/0.txt"):
+        held.release()
+    within = Candidate(tmp_path / "within", limited)
+    within.write_corpus(sensitivity="internal", audience=["board", "sales"])
+    assert "internal; for board, sales;" in (within.release() / "README.md").read_text()
 
 
 def test_every_failed_gate_is_named(candidate: Candidate):
@@ -70,7 +87,7 @@ def test_every_failed_gate_is_named(candidate: Candidate):
 
 def test_two_people_may_override_and_the_card_names_them(candidate: Candidate):
     candidate.score(POOR)
-    candidate.overrides = (override("facts_seen.acc"), override("validation.bits_per_byte"), override("other.acc"))
+    candidate.override(override("facts_seen.acc"), override("validation.bits_per_byte"), override("other.acc"))
     out = candidate.release()
     text = (out / "README.md").read_text()
     assert "- facts_seen.acc: the pilot needs it on Monday (Ada, approved by Grace, 2026-11-24)" in text
@@ -90,8 +107,40 @@ def test_two_people_may_override_and_the_card_names_them(candidate: Candidate):
 )
 def test_what_nobody_answers_for_is_refused(candidate: Candidate, given: tuple[Override, ...]):
     candidate.score(POOR)
-    candidate.overrides = given
+    candidate.override(*given)
     with pytest.raises(VerdictError, match=r"validation\.bits_per_byte = 3\.5"):
+        candidate.release()
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        (),  # a file that somebody wrote by hand
+        (override("facts_seen.acc"),),
+        (override("facts_seen.acc"), override("validation.bits_per_byte", by="Eve")),
+        (override("facts_seen.acc"), override("validation.bits_per_byte", "0" * 64)),
+    ],
+)
+def test_an_override_that_the_ledger_does_not_state_is_refused(candidate: Candidate, stated: tuple[Override, ...]):
+    candidate.score(POOR)
+    candidate.override(*stated)
+    candidate.overrides = (override("facts_seen.acc"), override("validation.bits_per_byte"))
+    with pytest.raises(VerdictError, match=r"the ledger has no override of .*validation\.bits_per_byte") as refusal:
+        candidate.release()
+    assert "forge override" in refusal.value.mend
+    assert not list((candidate.root / "out").iterdir())
+
+
+def test_an_override_of_another_recipe_or_in_a_forged_ledger_is_refused(candidate: Candidate):
+    candidate.score(POOR)
+    candidate.overrides = given = (override("facts_seen.acc"), override("validation.bits_per_byte"))
+    for each in given:
+        candidate.ledger.append("override", {"recipe": "other", **each.model_dump(mode="json")})
+    with pytest.raises(VerdictError, match="the ledger has no override"):
+        candidate.release()
+    candidate.ledger.path.write_text(candidate.ledger.path.read_text().replace('"other"', '"small"'))
+    (candidate.root / "out").rmdir()
+    with pytest.raises(VerdictError, match="chain is broken"):
         candidate.release()
 
 

@@ -20,7 +20,11 @@ from forge_dagster.source import explain
 ASSET = "domain_benchmark"
 LONGEST_QUERY = 160  # characters in a table; the end of a question leads to its answer
 
-app = typer.Typer(help="The items that models are judged by, and what people decided on them.", no_args_is_help=True)
+app = typer.Typer(
+    rich_markup_mode=None,
+    help="The items that models are judged by, and what people decided on them.",
+    no_args_is_help=True,
+)
 
 
 @app.callback()

@@ -11,7 +11,7 @@ from forge_dagster.provenance.store import ArtifactStore
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="Recipe whose current release answers.")],
+    recipe: Annotated[str, typer.Argument(help="Recipe whose serving release answers.")],
     message: Annotated[
         str | None, typer.Option(help="Ask this one question instead of opening a conversation.")
     ] = None,
@@ -23,7 +23,7 @@ def command(
     if json and message is None:
         raise UserError("--json without --message", rule="programs ask one question a call", mend="add --message")
     store, key = ArtifactStore(home().artifacts), f"{recipe}/release"
-    digest = store.current(key)
+    digest = store.serving(key)
     if digest is None:
         raise UserError(f"{recipe} has no release", rule="chat uses a release", mend=f"forge run --recipe {recipe}")
     store.verify(key, digest)

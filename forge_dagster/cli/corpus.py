@@ -14,7 +14,11 @@ from forge_dagster.provenance.store import ArtifactStore
 
 LONGEST_CELL = 200  # characters in a table; --json gives everything
 
-app = typer.Typer(help="SQL over what came in, what became of it, and what is trained on.", no_args_is_help=True)
+app = typer.Typer(
+    rich_markup_mode=None,
+    help="SQL over what came in, what became of it, and what is trained on.",
+    no_args_is_help=True,
+)
 
 
 def contents() -> dict[str, Path]:

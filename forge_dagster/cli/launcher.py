@@ -1,30 +1,34 @@
-"""Starts runs: plans, reaps the dead, executes through Dagster, and mirrors what stands into its storage."""
+"""Starts runs: plans, heals, executes through Dagster, and mirrors what stands into its storage."""
 
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
-import psutil
 
+from assets.asset import dagster_key
+from assets.documents import PER_SOURCE
 from assets.hop import Hop
 from forge_dagster.cli.plan import Planned, is_work, needs_torch, plan
 from forge_dagster.declared import Declared
-from forge_dagster.environment import prepare_dagster_home
-from forge_dagster.errors import InterruptedRun
+from forge_dagster.errors import BusyError, InterruptedRun
 from forge_dagster.home import Home
+from forge_dagster.provenance.actor import actor
 from forge_dagster.provenance.locks import lock
 from forge_dagster.provenance.run import Run
-from forge_dagster.provenance.store import ArtifactStore
-from resources.executor import HEAVY, LIGHT
-from resources.presentation import metadata_of
-from resources.store import ACTOR_TAG, FORCE_TAG, LAUNCH_TAG, actor, freeze
-
-PROCESS_TAG = "forge/process"
-START_SLACK = 1.0  # seconds by which two readings of a process's start may differ
+from forge_dagster.versions.track import after_runs
+from resources.completeness import Completeness, compare, note
+from resources.database import plain_database_errors
+from resources.executor import execution_config
+from resources.healing import heal
+from resources.index import Index, PlaceOf
+from resources.instance import prepare_dagster_home
+from resources.store import freeze
+from resources.tags import ACTOR_TAG, FORCE_TAG, LAUNCH_TAG, MAX_RETRIES_TAG
 
 
 @dataclass
@@ -35,6 +39,8 @@ class Launch:
     planned: list[Planned]
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     errors: list[dict[str, Any]] = field(default_factory=list)
+    untracked: list[str] = field(default_factory=list)
+    """Why versions that stand have no pointer of DVC yet; the next run or push gives it."""
     seconds: float = 0.0
 
 
@@ -61,15 +67,11 @@ def launch(
     """
     started = time.monotonic()
     run = Run(home, launch_id)
-    # Two first runs at once would both create the tables of Dagster's storage.
-    with lock(home.work / "locks" / "dagster.lock", what="Dagster's storage", wait=120, waiting=print):
-        prepare_dagster_home()
-        opened = open_instance()
-    with opened as instance:
-        reap(instance)
+    with open_healed(home) as instance:
         freeze(run, actor(), declared)
         result = Launch(run=run, planned=plan(home, declared, hops, chosen, verify=True))
-        mirror(instance, home, [item for item in result.planned if item.state == "current"])
+        index = Index(instance, home, place_of(hops))
+        mirror(index, [item for item in result.planned if item.state == "current"])
         todo = list(result.planned) if force else [item for item in result.planned if is_work(item)]
         heavy = force or needs_torch(todo)
         for partition in sorted({item.hop.partition for item in todo if item.hop.partition}):
@@ -80,20 +82,84 @@ def launch(
             # A source made again may come out the same: then what follows from it stands, and waits for nothing.
             result.planned = plan(home, declared, hops, chosen, verify=False)
             rest = [item for item in result.planned if item.hop.partition is None]
-            mirror(instance, home, [item for item in rest if not is_work(item)])
+            mirror(index, [item for item in rest if not is_work(item)])
             batch = [item.hop for item in rest if force or is_work(item)]
             if batch:
                 execute(instance, run, batch, partition=None, force=force, heavy=heavy)
     result.outputs, result.errors = run.outputs(), run.errors()
+    result.untracked = after_runs(home)
     result.seconds = time.monotonic() - started
     return result
 
 
-def open_instance() -> dg.DagsterInstance:
-    """The instance of DAGSTER_HOME with its tables in place."""
-    instance = dg.DagsterInstance.get()
-    instance.get_runs(limit=1)
-    return instance
+def _alone(home: Home) -> AbstractContextManager[None]:
+    """Held while Dagster's storage is opened: two first runs at once would both create its tables."""
+    return lock(home.work / "locks" / "dagster.lock", what="Dagster's storage", wait=120, waiting=print)
+
+
+@contextmanager
+def open_healed(home: Home) -> Iterator[dg.DagsterInstance]:
+    """The instance of DAGSTER_HOME with its tables in place and no stale run; errors of its database in plain words.
+
+    Raises BusyError if another process holds the database, IntegrityError if its file is damaged.
+    """
+    with plain_database_errors(), ExitStack() as stack:
+        with _alone(home):
+            prepare_dagster_home()
+            instance = stack.enter_context(dg.DagsterInstance.get())
+            instance.get_runs(limit=1)
+        heal(instance)
+        yield instance
+
+
+@contextmanager
+def no_run_in_progress(home: Home) -> Iterator[None]:
+    """Let no run begin by `forge run` while the body works. Raises BusyError if one is under way."""
+    with plain_database_errors(), _alone(home):
+        prepare_dagster_home()
+        with dg.DagsterInstance.get() as instance:
+            heal(instance)
+            under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+            runs = [run.run_id for run in instance.get_runs(under_way)]
+        if runs:
+            raise BusyError(
+                f"run {runs[0]} is under way",
+                rule="a run may still read a version that is no longer current",
+                mend="wait for it, or stop it, then run the same command again",
+            )
+        yield
+
+
+def place_of(hops: Sequence[Hop]) -> PlaceOf:
+    """Where Dagster shows an artifact: as its hop says, or as its key does if no hop has it any more."""
+    known = {hop.key: (hop.asset, hop.partition) for hop in hops}
+
+    def place(key: str) -> tuple[str, str | None]:
+        asset, _, partition = key.partition("/")
+        return known.get(key) or ((asset, partition) if asset in PER_SOURCE else (key, None))
+
+    return place
+
+
+def rebuild_index(home: Home, hops: Sequence[Hop]) -> dict[str, int]:
+    """Make Dagster's history of artifacts again; return how many versions were told, known and gone."""
+    with open_healed(home) as instance:
+        return Index(instance, home, place_of(hops)).rebuild()
+
+
+def completeness(home: Home, hops: Sequence[Hop]) -> Completeness:
+    """Compare the ledger with Dagster's history, both ways, and state in the ledger what was found."""
+    with open_healed(home) as instance:
+        found = compare(instance, home, place_of(hops), [hop.key for hop in hops])
+    note(home, found)
+    return found
+
+
+def mirror(index: Index, items: Sequence[Planned]) -> None:
+    """Tell Dagster of versions that stand in the store and that it does not know as the latest."""
+    for item in items:
+        if item.digest is not None:
+            index.mirror(item.hop.key, item.digest)
 
 
 def execute(
@@ -106,11 +172,10 @@ def execute(
     heavy: bool,
 ) -> bool:
     """Run these assets' steps in their own processes. Return whether all succeeded."""
-    process = psutil.Process()
     tags = {
         LAUNCH_TAG: run.run_id,
         ACTOR_TAG: actor(),
-        PROCESS_TAG: f"{process.pid}:{process.create_time()}",
+        MAX_RETRIES_TAG: "0",  # the same command goes on; a daemon would do so at a time nobody chose
         **({"dagster/partition": partition} if partition else {}),
         **({FORCE_TAG: "true"} if force else {}),
     }
@@ -118,10 +183,10 @@ def execute(
         result = dg.execute_job(
             dg.reconstructable(source_job if partition else models_job),
             instance=instance,
-            asset_selection=sorted({dg.AssetKey(hop.asset.split("/")) for hop in hops}),
+            asset_selection=sorted({dagster_key(hop.asset) for hop in hops}),
             tags=tags,
             run_config={
-                "execution": {"config": {"preload": HEAVY if heavy else LIGHT}},
+                "execution": {"config": execution_config(heavy=heavy)},
                 # The events go to Dagster's storage; the terminal belongs to the progress bars.
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
@@ -146,50 +211,6 @@ def _was_interrupted(event: dg.DagsterEvent) -> bool:
         return False
     error = event.job_failure_data.error
     return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
-
-
-def reap(instance: dg.DagsterInstance) -> None:
-    """Mark runs as failed whose `forge` process is gone: nobody else would."""
-    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-    for run in instance.get_runs(unfinished):
-        mark = run.tags.get(PROCESS_TAG)
-        if mark and not _lives(mark):
-            instance.report_run_failed(run, f"the process {mark.split(':')[0]} that ran it is gone")
-
-
-def _lives(mark: str) -> bool:
-    pid, _, created = mark.partition(":")
-    if not psutil.pid_exists(int(pid)):
-        return False
-    return abs(psutil.Process(int(pid)).create_time() - float(created)) < START_SLACK
-
-
-def mirror(instance: dg.DagsterInstance, home: Home, items: Sequence[Planned]) -> None:
-    """Tell Dagster of versions that stand in the store and that it does not know as the latest."""
-    store = ArtifactStore(home.artifacts)
-    for item in items:
-        key = dg.AssetKey(item.hop.asset.split("/"))
-        if _mirrored(instance, key, item.hop.partition) == item.digest or item.digest is None:
-            continue
-        record = store.record(item.hop.key, item.digest)
-        instance.report_runless_asset_event(
-            dg.AssetMaterialization(
-                asset_key=key,
-                partition=item.hop.partition,
-                metadata=metadata_of(record, store.version(item.hop.key, item.digest)),
-                tags={"dagster/data_version": item.digest},
-            )
-        )
-
-
-def _mirrored(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None) -> str | None:
-    """Data version of the latest materialization Dagster knows of."""
-    records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None), limit=1
-    ).records
-    if not records or records[0].asset_materialization is None:
-        return None
-    return (records[0].asset_materialization.tags or {}).get("dagster/data_version")
 
 
 def new_launch_id() -> str:

@@ -25,7 +25,8 @@ def command(
     """Let the checkpoint of the current scorecard be released although this gate failed; any other checkpoint is not.
 
     It is kept in recipes/overrides/RECIPE.yaml, for git, and in the ledger; it is part of what the release is made
-    from, and its model card names both people and the reason. The next `forge run` releases.
+    from, and its model card names both people and the reason. What the ledger does not state is refused. The next
+    `forge run` releases.
     """
     found = read(recipe)
     failed = sorted({verdict.metric for verdict in found.card.gates if verdict.outcome == "failed"})
@@ -51,8 +52,8 @@ def command(
             mend="correct --reason, --by or --approved-by",
         ) from error
     statement = {"recipe": recipe, "scorecard": found.digest, **override.model_dump(mode="json")}
+    Ledger(home().ledger).append("override", statement)  # first: a file that the ledger knows nothing of is refused
     path = add_override(folder_of("recipes") / "overrides", recipe, override)
-    Ledger(home().ledger).append("override", statement)
     if json:
         print_json({**statement, "file": str(path)})
     else:

@@ -1,6 +1,6 @@
 """What a run would do: for each artifact, whether its fingerprint already stands in the store."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,17 +8,20 @@ from assets.hop import Hop
 from forge_dagster.declared import Declared
 from forge_dagster.errors import IntegrityError, UserError
 from forge_dagster.home import Home
-from forge_dagster.provenance.build import identity_of, stage_of
-from forge_dagster.provenance.incumbent import incumbent
+from forge_dagster.provenance.build import Order, identity_of, stage_of
+from forge_dagster.provenance.incumbent import kept, served
 from forge_dagster.provenance.record import Identity
 from forge_dagster.provenance.store import ArtifactStore
 
-State = Literal["current", "reusable", "stale", "missing"]
+State = Literal["current", "reusable", "stale", "missing", "held"]
+
+
+WORK = ("stale", "missing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """One artifact of a plan: `current` needs nothing, `reusable` only the pointer, the others work."""
+    """One artifact of a plan: `current` needs nothing, `reusable` the pointer, `held` a person, the others work."""
 
     hop: Hop
     state: State
@@ -26,17 +29,27 @@ class Planned:
     why: str
 
 
-def plan(home: Home, declared: Declared, hops: Sequence[Hop], chosen: Sequence[Hop], *, verify: bool) -> list[Planned]:
+def plan(
+    home: Home,
+    declared: Declared,
+    hops: Sequence[Hop],
+    chosen: Sequence[Hop],
+    *,
+    verify: bool,
+    held: Mapping[str, str] | None = None,
+) -> list[Planned]:
     """Compare the fingerprint of each chosen hop with the store, in the order of `hops`.
 
     `hops` holds the chosen and their ancestors; ancestors that are not chosen are taken as CURRENT has them.
-    `verify` re-hashes what would be reused.
+    `verify` re-hashes what would be reused. `held`: artifacts that are taken as they stand, and why.
     """
     store = ArtifactStore(home.artifacts)
     keys = {hop.key for hop in chosen}
     planned: dict[str, Planned] = {}
     for hop in hops:
-        if hop.key in keys:
+        if held and hop.key in held:
+            planned[hop.key] = Planned(hop=hop, state="held", digest=store.current(hop.key), why=held[hop.key])
+        elif hop.key in keys:
             planned[hop.key] = _plan_one(store, declared, hop, planned, verify)
         else:
             current = store.current(hop.key)
@@ -46,12 +59,17 @@ def plan(home: Home, declared: Declared, hops: Sequence[Hop], chosen: Sequence[H
 
 def _plan_one(store: ArtifactStore, declared: Declared, hop: Hop, planned: dict[str, Planned], verify: bool) -> Planned:
     current = store.current(hop.key)
-    waits = [key for key in hop.inputs.values() if planned[key].state in ("stale", "missing")]
+    waits = [key for key in hop.inputs.values() if planned[key].state in WORK or planned[key].digest is None]
     if waits:
         state: State = "stale" if current else "missing"
         return Planned(hop=hop, state=state, digest=current, why=f"waits for {', '.join(waits)}")
     digests = {key: str(planned[key].digest) for key in hop.inputs.values()}
-    identity = _identity(store, hop, declared, digests)
+    order = hop.order(declared)
+    keep = kept(store, hop.key, {name: store.serving(name) for name in order.kept_by})
+    if keep is not None:
+        state = "current" if keep == current else "reusable"
+        return Planned(hop=hop, state=state, digest=keep, why="" if keep == current else "the model that serves has it")
+    identity = _identity(store, order, digests)
     fingerprint = identity.fingerprint()
     standing = store.by_fingerprint(hop.key, fingerprint)
     if not standing:
@@ -68,10 +86,9 @@ def _plan_one(store: ArtifactStore, declared: Declared, hop: Hop, planned: dict[
     return Planned(hop=hop, state="current" if same else "reusable", digest=digest, why="" if same else "stands")
 
 
-def _identity(store: ArtifactStore, hop: Hop, declared: Declared, digests: dict[str, str]) -> Identity:
-    order = hop.order(declared)
-    current = store.current(order.serving.release) if order.serving else None
-    return identity_of(order, digests, incumbent(store, order.serving, current, digests))
+def _identity(store: ArtifactStore, order: Order, digests: dict[str, str]) -> Identity:
+    current = store.serving(order.serving.release) if order.serving else None
+    return identity_of(order, digests, served(store, order.serving, current, digests))
 
 
 def _difference(store: ArtifactStore, hop: Hop, new: Identity, current: str) -> str:
@@ -114,4 +131,4 @@ def is_work(item: Planned) -> bool:
 
 def needs_torch(items: Iterable[Planned]) -> bool:
     """Whether some step of the plan computes floats."""
-    return any(stage_of(item.hop.module).computes_floats for item in items if item.state in ("stale", "missing"))
+    return any(stage_of(item.hop.module).computes_floats for item in items if item.state in WORK)

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from forge_dagster.cli.interrupts import second_signal_ends_at_once
 from forge_dagster.provenance.run import Run
 
 REFRESH = 0.5  # seconds
@@ -38,7 +39,10 @@ def output_into(path: Path) -> Iterator[Console]:
 @contextmanager
 def watching(run: Run, *, quiet: bool) -> Iterator[None]:
     """Draw one bar per stage while the body runs; without a terminal, one line when a stage ends."""
-    with output_into(run.folder / "output.log") as terminal:
+    with (
+        output_into(run.folder / "output.log") as terminal,
+        second_signal_ends_at_once(lambda text: terminal.print(text, markup=False)),
+    ):
         if quiet:
             yield
             return

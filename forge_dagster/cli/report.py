@@ -13,6 +13,7 @@ from forge_dagster.home import Home
 from forge_dagster.provenance.store import ArtifactStore
 
 MARKS = {"passed": "pass", "failed": "FAIL", "not compared": "not compared"}
+MOST_UNTOLD = 3  # lines
 HEADLINES = (
     "validation_bits_per_byte",
     "reward",
@@ -66,6 +67,8 @@ def summary(home: Home, result: Launch, hops: Sequence[Hop]) -> dict[str, Any]:
         "seconds": round(result.seconds, 1),
         "artifacts": rows,
         "errors": result.errors,
+        "untracked": result.untracked,
+        "untold": result.run.untold(),
         "scores": _scores(store, rows),
     }
 
@@ -94,6 +97,12 @@ def show_launch(report: dict[str, Any]) -> None:
     for error in report["errors"]:
         err.print("error: ", style="bold red", end="")
         err.print(f"{error['key']}: {error['message']}", markup=False)
+    for problem in report["untracked"]:
+        err.print(f"DVC does not have it yet (next run, or forge push): {problem}", markup=False)
+    for problem in report["untold"][:MOST_UNTOLD]:
+        err.print(problem, markup=False)
+    if len(report["untold"]) > MOST_UNTOLD:
+        err.print(f"and {len(report['untold']) - MOST_UNTOLD} events more (--json)")
     if report["reused_everything"]:
         out.print(f"Everything is up to date: all {len(report['artifacts'])} artifacts were reused.")
     out.print(f"{'Done' if report['complete'] else 'Stopped'} in {duration(report['seconds'])}.")

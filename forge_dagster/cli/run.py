@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from assets.dvc import refresh
 from assets.graph import all_hops
 from assets.hop import Hop
 from forge_dagster.cli.console import Json, err, print_json
@@ -36,6 +37,9 @@ def command(
         typer.Option(help="Licence of a folder given with --sources: SPDX, or `internal`. Unknown is never released."),
     ] = "unknown",
     force: Annotated[bool, typer.Option(help="Make the artifacts again even where they stand.")] = False,
+    full: Annotated[
+        bool, typer.Option(help="Train from scratch where the retraining policy goes on from the model that serves.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make documents, corpus, checkpoints, scorecards and releases; reuse what already stands.
@@ -46,7 +50,7 @@ def command(
     """
     if sources is not None:
         use_folder(sources, licence)
-    declared = load_declared()
+    declared = load_declared().in_full() if full else load_declared()
     hops = all_hops(declared)
     unknown = [name for name in recipe or [] if name not in declared.recipes]
     if unknown:
@@ -69,6 +73,7 @@ def bring_up_to_date(
     """Launch what `chosen` needs, with progress unless `quiet`; return what there is to tell of it."""
     from forge_dagster.cli.launcher import launch, new_launch_id
 
+    refresh(home(), hops)
     launch_id = new_launch_id()
     if not quiet:
         err.print(f"forge run {launch_id}: {len(chosen)} artifacts, state in {home().root}")

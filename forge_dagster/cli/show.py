@@ -9,9 +9,10 @@ from forge_dagster.chain import stage_module, stage_names
 from forge_dagster.cli.console import Json, amount, out, print_json
 from forge_dagster.errors import UserError
 from forge_dagster.home import home
-from forge_dagster.provenance.build import load_findings
+from forge_dagster.provenance.beside import load_findings
 from forge_dagster.provenance.record import Record
 from forge_dagster.provenance.store import ArtifactStore
+from forge_dagster.stage import START_SHARDS
 from forge_dagster.training.job import TrainingJob
 from forge_dagster.training.order import documents_of_step
 from forge_dagster.training.settings import Settings
@@ -88,7 +89,9 @@ def _show_step(store: ArtifactStore, record: Record, step: int, json: bool) -> N
             mend="name a base or continued checkpoint",
         )
     job = TrainingJob[settings].model_validate(record.identity.config)  # type: ignore[valid-type]
-    rows = documents_of_step(store.content(shards.key, shards.digest), job.settings, job.seed, step)
+    before = record.identity.inputs.get(START_SHARDS)
+    former = store.content(before.key, before.digest) if before is not None and before.key is not None else None
+    rows = documents_of_step(store.content(shards.key, shards.digest), job.settings, job.seed, step, former)
     if json:
         print_json({"artifact": record.key, "digest": record.digest, "step": step, "reads": rows})
         return

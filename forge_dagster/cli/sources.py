@@ -3,12 +3,43 @@
 import os
 import re
 from pathlib import Path
+from typing import Annotated
 
+import typer
 import yaml
 
-from forge_dagster.errors import SourceError
+from forge_dagster.cli.console import out
+from forge_dagster.corpus import standing
+from forge_dagster.declared import load_declared
+from forge_dagster.errors import SourceError, UserError
 from forge_dagster.home import home
+from forge_dagster.provenance.actor import actor
 from forge_dagster.source import read_yaml
+
+app = typer.Typer(
+    rich_markup_mode=None, help="Sources that are held, for they lost most of their entries.", no_args_is_help=True
+)
+
+
+@app.callback()
+def sources() -> None:
+    """Keep `accept` a command of a group."""
+
+
+@app.command()
+def accept(name: Annotated[str, typer.Argument(help="NAME of the source.")]) -> None:
+    """Take what a held source lists now for its content: what is no longer there leaves the corpus with the next run.
+
+    It is stated in the ledger with who accepted it, and holds for this content alone.
+    """
+    known = load_declared().sources
+    if name not in known:
+        raise UserError(f"{name!r}", rule=f"a source is one of {', '.join(known)}", mend="see the folder of sources")
+    found = standing.accept(home(), known[name], by=actor())
+    if not found:
+        out.print(f"{name} is not held; there is nothing to accept")
+    for partition in found:
+        out.print(f"{partition} is accepted as it is now", markup=False)
 
 
 def use_folder(folder: Path, licence: str) -> None:

@@ -1,4 +1,4 @@
-"""`forge verify`: recompute every digest, down to the raw documents."""
+"""`forge verify`: recompute every digest, down to the raw documents; compare the ledger with Dagster's history."""
 
 import time
 from typing import Annotated
@@ -18,9 +18,24 @@ def command(
         str | None, typer.Argument(help="KEY or KEY@DIGEST; default: the current release of every recipe.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every version in the store.")] = False,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete", help="Compare ledger and Dagster instead: a statement for each materialization, and back."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Re-hash an artifact and everything it was made from; name each file that differs. Exit code 3 if one does."""
+    """Re-hash an artifact and everything it was made from; name each file that differs. Exit code 3 if one does.
+
+    With --complete nothing is hashed: every materialization that Dagster has must be stated in the ledger, and every
+    statement have one. What was found is stated in the ledger too, so that a bundle has it.
+    """
+    if complete:
+        if artifact or all_:
+            raise UserError("--complete names no artifact", rule="it compares all there is", mend="leave the rest out")
+        _complete(json)
+        return
     started = time.monotonic()
     store = ArtifactStore(home().artifacts)
     if all_:
@@ -48,5 +63,25 @@ def command(
         )
         for problem in found.problems:
             err.print(f"differs: {problem}", style="red", markup=False)
+    if found.problems:
+        raise typer.Exit(IntegrityError.exit_code)
+
+
+def _complete(json: bool) -> None:
+    from assets.graph import all_hops
+    from forge_dagster.cli.launcher import completeness
+    from forge_dagster.declared import load_declared
+
+    found = completeness(home(), all_hops(load_declared()))
+    if json:
+        print_json({**found.model_dump(mode="json"), "problems": found.problems})
+    else:
+        out.print(f"{found.events} materializations in Dagster, {found.statements} versions in the ledger")
+        for wipe in found.wiped:
+            out.print(f"wiped: {wipe}", markup=False)
+        for problem in found.problems:
+            err.print(f"incomplete: {problem}", style="red", markup=False)
+        if found.untold:
+            err.print("forge rebuild-index tells Dagster of every version that stands", markup=False)
     if found.problems:
         raise typer.Exit(IntegrityError.exit_code)

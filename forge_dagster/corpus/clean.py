@@ -42,7 +42,7 @@ DOCUMENTS = pa.schema(
     [
         *((name, TEXT) for name in ("id", "source", "path", "title", "format", "text", "language", "time")),
         *DECIDED,
-        *((name, TEXT) for name in ("owner", "licence", "sensitivity", "legal_basis", "retention")),
+        *((name, TEXT) for name in ("owner", "licence", "sensitivity", "legal_basis", "jurisdiction", "retention")),
         *((name, TERMS) for name in ("permitted_use", "audience")),
         ("rank", pa.int64()),
     ]

@@ -1,6 +1,7 @@
 """The clean documents of all sources, read one row group at a time, or by their signatures alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,10 @@ def clean_folders(inputs: Mapping[str, Path]) -> list[Path]:
 
 def clean_groups(inputs: Mapping[str, Path], columns: Sequence[str], signed: Sequence[str] = ()) -> Iterator[pa.Table]:
     """Columns of the clean documents and their signatures, a row group at a time, in the order of SignedDocuments."""
+    yield from _one_ahead(_groups(inputs, columns, signed))
+
+
+def _groups(inputs: Mapping[str, Path], columns: Sequence[str], signed: Sequence[str]) -> Iterator[pa.Table]:
     for folder in clean_folders(inputs):
         documents = pq.ParquetFile(folder / "documents.parquet")
         signatures = pq.ParquetFile(folder / "signatures.parquet") if signed else documents
@@ -27,6 +32,16 @@ def clean_groups(inputs: Mapping[str, Path], columns: Sequence[str], signed: Seq
             for name in signed:
                 table = table.append_column(name, signatures.read_row_group(group, columns=[name])[name])
             yield table
+
+
+def _one_ahead(groups: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The groups, each read while the one before it is worked on."""
+    waiting = iter(groups)
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as thread:
+        coming = thread.submit(next, waiting, None)
+        while (group := coming.result()) is not None:
+            coming = thread.submit(next, waiting, None)
+            yield group
 
 
 class SignedDocuments:

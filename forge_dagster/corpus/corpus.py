@@ -21,7 +21,7 @@ from forge_dagster.corpus.suites import judge_corpus
 from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import NoConfig, Report, Stage, StageContext
 
-LABELS = ("owner", "licence", "sensitivity", "legal_basis", "retention", "permitted_use", "audience")
+LABELS = ("owner", "licence", "sensitivity", "legal_basis", "jurisdiction", "retention", "permitted_use", "audience")
 TEXTS = pa.schema(
     [
         *((name, pa.string()) for name in ("id", "source", "path", "title", "text", "language", "time")),

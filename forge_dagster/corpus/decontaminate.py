@@ -117,7 +117,7 @@ def forbid_items(forbidden: Forbidden, file: Path, task: str) -> None:
             rows = getattr(connection, f"read_{kind}")(str(file))
             while items := rows.fetchmany(1024):
                 for values in items:
-                    for text in _said(dict(zip(rows.columns, values, strict=True))):
+                    for text in said(dict(zip(rows.columns, values, strict=True))):
                         forbidden.add(text, task)
     except duckdb.Error as error:
         raise DataError(
@@ -127,11 +127,12 @@ def forbid_items(forbidden: Forbidden, file: Path, task: str) -> None:
         ) from error
 
 
-def _said(item: Mapping[str, Any]) -> Iterator[str]:
+def said(item: Mapping[str, Any]) -> Iterator[str]:
     """The question with its right answer, where the item says which; else every text it holds."""
-    question = item.get("query") or item.get("question")
-    if isinstance(question, str) and isinstance(item.get("choices"), list) and isinstance(item.get("gold"), int):
-        yield f"{question} {item['choices'][item['gold']]}"
+    question, choices, gold = item.get("query") or item.get("question"), item.get("choices"), item.get("gold")
+    right = choices[gold] if isinstance(choices, list) and isinstance(gold, int) and 0 <= gold < len(choices) else None
+    if isinstance(question, str) and right is not None:
+        yield f"{question} {right}"
     elif isinstance(question, str) and isinstance(item.get("answer"), str):
         yield f"{question} {item['answer']}"
     else:

@@ -3,10 +3,14 @@
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from forge_dagster.corpus.containers import container_of
+
 LARGEST = 256 << 20  # bytes of one document
+ERASED = "erased"
+"""Reason by which a document that was erased is dropped, wherever it comes again."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,27 @@ def printable(path: str) -> str:
 
 
 class Digest:
-    """SHA-256 over path and content, or reason, of every entry in order."""
+    """SHA-256 over path and content, or reason, of every entry in order.
 
-    def __init__(self) -> None:
+    Of `erased` documents the reason counts; which members a container would lose is known when it is opened only, so
+    it counts with the whole list.
+    """
+
+    def __init__(self, erased: Collection[str] = ()) -> None:
         self._state = hashlib.sha256()
+        self._erased = frozenset(erased)
+        self._list = hashlib.sha256("".join(sorted(erased)).encode()).hexdigest() if erased else ""
+        self.entries = 0
+        """How many have passed."""
 
     def over(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """The entries, each taken in as it passes."""
         for entry in entries:
-            self._state.update(f"{entry.path}\0{entry.id or entry.reason}\n".encode())
+            said = ERASED if entry.id in self._erased else entry.id or entry.reason
+            if self._list and entry.id and container_of(entry.path):
+                said += self._list
+            self._state.update(f"{entry.path}\0{said}\n".encode())
+            self.entries += 1
             yield entry
 
     def hexdigest(self) -> str:

@@ -118,7 +118,7 @@ class Worker:
         if process is None:
             return "closed"
         try:
-            code = process.wait(timeout=1)
+            code = process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             code = -signal.SIGKILL
         self.close()

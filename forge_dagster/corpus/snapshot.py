@@ -1,10 +1,10 @@
 """Raw documents: every entry of a source as it is, containers opened, with a disposition for each."""
 
 import importlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +13,7 @@ from pydantic import Field
 from forge_dagster.corpus import kinds, rows
 from forge_dagster.corpus.containers import INSIDE, container_of
 from forge_dagster.corpus.dispositions import DispositionWriter
-from forge_dagster.corpus.entry import Digest, Entry, Known, digest, kept, nothing_known, printable
+from forge_dagster.corpus.entry import ERASED, Digest, Entry, Known, kept, nothing_known, printable
 from forge_dagster.corpus.parse import Parsers
 from forge_dagster.corpus.row_cache import Generation, Piece, RowCache
 from forge_dagster.corpus.suites import judge_raw_documents
@@ -41,6 +41,13 @@ EXTERNAL = "documents"
 """Name of the input that is no artifact: what the source holds."""
 
 
+class Seen(NamedTuple):
+    """A source, or a shard of one, as it was looked at: digest of its content, and how many entries it lists."""
+
+    content: str
+    listed: int
+
+
 class SnapshotConfig(FrozenModel):
     """Which source, or shard of one, is read; where it lies is no part of what is made."""
 
@@ -49,15 +56,19 @@ class SnapshotConfig(FrozenModel):
     settings: Mapping[str, Any]
     shard: Shard = WHOLE
     location: str = Field(exclude=True)
+    erased: tuple[str, ...] = Field(default=(), exclude=True)
+    """Ids of documents that may not return; the digest of the content says whether the source has any of them."""
 
     def entries(self, known: Known = nothing_known) -> Iterator[Entry]:
         """Every entry of the shard, in its kind's order. Raises SourceError if the source cannot be reached."""
         module = importlib.import_module(f"{kinds.__name__}.{self.kind}")
         yield from module.entries(self.location, module.Settings.model_validate(self.settings), known, self.shard)
 
-    def content_digest(self, cache: Path) -> str:
-        """Digest of the shard's content as it is now; what `cache` knows by its stamp is not read."""
-        return digest(self.entries(_known(Generation(cache / "entries", _version(), ENTRIES))))
+    def look(self, cache: Path) -> Seen:
+        """The shard's content as it is now; what `cache` knows by its stamp is not read."""
+        state = Digest(self.erased)
+        deque(state.over(self.entries(_known(Generation(cache / "entries", _version(), ENTRIES)))), maxlen=0)
+        return Seen(state.hexdigest(), state.entries)
 
     def watermark(self) -> str:
         """A cheap sign that the source's content may have changed, in whichever shard."""
@@ -69,7 +80,12 @@ def snapshot_config(placed: PlacedSource, shard: Shard = WHOLE) -> SnapshotConfi
     """The configuration that reads a source, or a shard of it."""
     source = placed.source
     return SnapshotConfig(
-        source=source.name, kind=source.kind, settings=source.settings, shard=shard, location=placed.location
+        source=source.name,
+        kind=source.kind,
+        settings=source.settings,
+        shard=shard,
+        location=placed.location,
+        erased=placed.erased,
     )
 
 
@@ -108,6 +124,22 @@ def _pieces(entries: Iterable[Entry], cache: Generation, parsers: Parsers) -> It
                 "size": None if found.data is None else len(found.data),
                 "bytes": found.data,
             }
+
+
+def _without(erased: Collection[str], pieces: Iterable[Piece], cache: Generation) -> Iterator[Piece]:
+    """The rows with the erased documents among them as dropped, files and members of containers alike."""
+    if not erased:
+        yield from pieces
+        return
+    gone = frozenset(erased)
+    known = {name: cache.column(name) for name in ("id", "origin", "entry", "path", "mtime_ns")}
+    for piece in pieces:
+        row = {name: values[piece] for name, values in known.items()} if isinstance(piece, int) else piece
+        if row["id"] not in gone:
+            yield piece
+        else:
+            kept_of = {name: row[name] for name in known}
+            yield {**kept_of, "disposition": "dropped", "reason": ERASED, "size": None, "bytes": None}
 
 
 def _opened(entry: Entry, parsers: Parsers) -> Iterator[Entry]:
@@ -153,7 +185,7 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
     reached or holds no readable document.
     """
     counts: Counter[str] = Counter()
-    read = Digest()
+    read = Digest(config.erased)
 
     def watched(found: Iterable[Piece]) -> Iterator[Piece]:
         for piece in found:
@@ -171,7 +203,8 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
         rows.RowWriter(context.beside / "times.parquet", TIMES) as times,
         Parsers(1) as parsers,
     ):
-        pieces = watched(_pieces(read.over(config.entries(_known(cache))), cache, parsers))
+        found = _pieces(read.over(config.entries(_known(cache))), cache, parsers)
+        pieces = watched(_without(config.erased, found, cache))
         for group in _groups(pieces, cache.column("size")):
             table = cache.table(group)
             cache.keep(table)
@@ -188,7 +221,7 @@ def run(inputs: Mapping[str, Path], config: SnapshotConfig, out: Path, context: 
             mend="add documents, or correct `location` or `shards`",
         )
     return Report(
-        counts={**counts, "documents": documents.rows, **dispositions.tally.counts},
+        counts={**counts, "listed": read.entries, "documents": documents.rows, **dispositions.tally.counts},
         read={EXTERNAL: read.hexdigest()},
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
@@ -15,6 +16,8 @@ from forge_dagster.chance import point
 from forge_dagster.corpus.clean_documents import SignedDocuments, clean_folders
 from forge_dagster.corpus.dispositions import Tally
 from forge_dagster.corpus.duplicates import clusters
+from forge_dagster.corpus.entry import ERASED
+from forge_dagster.corpus.rows import MOST_ROWS
 from forge_dagster.corpus.signature import Numbers, jaccards
 from forge_dagster.corpus.suites import judge_split
 from forge_dagster.corpus.versions import newer_first, superseded
@@ -35,6 +38,8 @@ class SplitConfig(FrozenModel):
     near_duplicate_jaccard: float = Field(gt=0, le=1)
     validation_share: float = Field(gt=0, lt=0.5)
     test_share: float = Field(gt=0, lt=0.5)
+    erased: tuple[str, ...] = Field(default=(), description="ids of documents that may not return")
+    erased_texts: tuple[str, ...] = Field(default=(), description="SHA-256 of clean texts that may not return")
 
 
 def sides(names: Sequence[str], config: SplitConfig) -> dict[str, str]:
@@ -93,7 +98,7 @@ def run(inputs: Mapping[str, Path], config: SplitConfig, out: Path, context: Sta
     labels = clusters(signed.digests, signed.bands, alike, progress=progress)
     table = signed.table
     older = superseded(table["source"].to_pylist(), table["path"].to_pylist(), signed.shingles.of)
-    chosen, reasons = _chosen(table, joined(labels, older), older)
+    chosen, reasons = _chosen(table, joined(labels, older), older, _erased(table, config))
     kept = reasons == ""
     if kept.sum() < FEWEST:
         raise DataError(
@@ -103,7 +108,7 @@ def run(inputs: Mapping[str, Path], config: SplitConfig, out: Path, context: Sta
         )
     cluster = table["id"].take(pa.array(chosen))
     side_of = sides(table["id"].filter(pa.array(kept)).to_pylist(), config)
-    side = np.where(kept, [side_of[name] for name in cluster.to_pylist()], "")
+    side = np.where(kept, [side_of.get(name, "") for name in cluster.to_pylist()], "")
     made = {
         **{name: table[name] for name in ("id", "source", "path")},
         "cluster": cluster,
@@ -112,22 +117,34 @@ def run(inputs: Mapping[str, Path], config: SplitConfig, out: Path, context: Sta
         "reason": pa.array(reasons, pa.string()),
     }
     result = pa.table(made, SPLIT)
-    pq.write_table(result, out / "split.parquet", compression="zstd")
+    # Small row groups: one document's row is read without those of all others.
+    pq.write_table(result, out / "split.parquet", compression="zstd", row_group_size=MOST_ROWS)
     tally = Tally()
     tally.add(result)
     sizes = {name: int((side == name).sum()) for name in SIDES}
     return Report(counts={"documents": len(table), "clusters": int(kept.sum()), **tally.counts, **sizes})
 
 
-def _chosen(table: pa.Table, labels: Numbers, older: Mapping[int, int]) -> tuple[Numbers, npt.NDArray[np.object_]]:
+def _erased(table: pa.Table, config: SplitConfig) -> npt.NDArray[np.bool_]:
+    """Which documents are erased: by their bytes, or by their text in whatever other bytes."""
+    by_id = pc.is_in(table["id"], value_set=pa.array(config.erased, pa.string()))
+    by_text = pc.is_in(table["digest"], value_set=pa.array(config.erased_texts, pa.string()))
+    return np.asarray(pc.or_(by_id, by_text).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _chosen(
+    table: pa.Table, labels: Numbers, older: Mapping[int, int], erased: npt.NDArray[np.bool_]
+) -> tuple[Numbers, npt.NDArray[np.object_]]:
     """For each document the one of its cluster that is kept, and why it is not that one; empty if it is."""
     chosen, reasons = np.arange(len(table)), np.full(len(table), "", dtype=object)
+    reasons[erased] = ERASED
     _, which, counts = np.unique(labels, return_inverse=True, return_counts=True)
     shared = np.flatnonzero(counts[which] > 1)
     rows = dict(zip(shared.tolist(), table.take(pa.array(shared)).to_pylist(), strict=True))
     members: dict[int, list[int]] = {}
     for index in rows:
-        members.setdefault(int(which[index]), []).append(index)
+        if not erased[index]:
+            members.setdefault(int(which[index]), []).append(index)
     for group in members.values():
         best = min(group, key=lambda index: newer_first(rows[index]))
         for index in group:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from forge_dagster.corpus.dispositions import KINDS
+from forge_dagster.corpus.entry import ERASED
 from forge_dagster.corpus.expectations import Rule, validate
 from forge_dagster.corpus.formats import formats
 from forge_dagster.corpus.parse_worker import LARGEST_TEXT
@@ -94,9 +95,10 @@ def _clean_tables(content: Path) -> dict[str, "pd.DataFrame"]:
 def _split_tables(content: Path) -> dict[str, "pd.DataFrame"]:
     import pandas as pd
 
-    split = _frame(content / "split.parquet", ["id", "cluster", "split", "disposition"])
+    split = _frame(content / "split.parquet", ["id", "cluster", "split", "disposition", "reason"])
     kept = split[split["disposition"] == "kept"]
-    clusters = pd.DataFrame({"kept": (split["disposition"] == "kept").groupby(split["cluster"]).sum()})
+    there = split[split["reason"] != ERASED]  # of an erased cluster nothing is kept
+    clusters = pd.DataFrame({"kept": (there["disposition"] == "kept").groupby(there["cluster"]).sum()})
     sides = pd.DataFrame({"sides": kept.groupby("cluster")["split"].nunique()})
     present = pd.DataFrame({"split": sorted(set(kept["split"]))})
     return {"split": split, "kept": kept, "clusters": clusters, "cluster_sides": sides, "present": present}

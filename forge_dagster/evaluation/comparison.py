@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from forge_dagster.evaluation.score import Metric, Result, Score
-from forge_dagster.evaluation.statistics import ALPHA, Paired, holm, noise_floor, paired
+from forge_dagster.evaluation.statistics import ALPHA, Paired, holm, paired
 from forge_dagster.stage import FrozenModel
 
 Results = Mapping[str, Sequence[Result]]
@@ -40,8 +40,7 @@ def compare(
 
 
 def _row(name: str, found: Paired | None, scores: tuple[Scores, Scores], adjusted: Mapping[str, float]) -> Compared:
-    noise = scores[0][name].noise
-    floor = None if noise is None else noise_floor(noise)
+    floor = scores[0][name].noise
     return Compared(
         metric=name,
         value=scores[0][name].value,

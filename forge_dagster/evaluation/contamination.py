@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import Any
 
-from forge_dagster.corpus.decontaminate import GRAM, SHORTEST
+from forge_dagster.corpus.decontaminate import GRAM, SHORTEST, said
 from forge_dagster.corpus.words import words
 from forge_dagster.evaluation.harness import read_items
 from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
@@ -85,14 +84,7 @@ def _asked(inputs: Mapping[str, Path], config: Measuring) -> Iterator[tuple[str,
                 yield from _long(f"{task['name']}/{item['id']}", f"{item['query']} {item['choices'][item['gold']]}")
     for own in config.own_tasks:
         for row in read_rows(files_of(own, inputs)[own.test_split]):
-            yield from _long(f"{own.task}/{item_id(row)}", _said(row))
-
-
-def _said(row: Mapping[str, Any]) -> str:
-    question, choices, gold = row.get("query") or row.get("question"), row.get("choices"), row.get("gold")
-    if isinstance(question, str) and isinstance(choices, list) and isinstance(gold, int):
-        return f"{question} {choices[gold]}"
-    return " ".join(value for value in row.values() if isinstance(value, str))
+            yield from _long(f"{own.task}/{item_id(row)}", " ".join(said(row)))
 
 
 def _long(name: str, text: str) -> Iterator[tuple[str, str]]:

@@ -29,18 +29,22 @@ class Documents(NamedTuple):
 
 
 def read_split(inputs: Mapping[str, Path]) -> pa.Table:
-    """One row a clean document, with the side that its text is on: its own, or its cluster's if it was dropped."""
+    """One row a clean document, with the side that its text is on: its own, or its cluster's if it was dropped.
+
+    An erased document is on no side.
+    """
     columns = ["id", "source", "path", "cluster", "split", "reason"]
     split = pq.read_table(inputs["document_split"] / "split.parquet", columns=columns)
     kept = split.filter(pc.not_equal(split["split"], ""))
     side_of = dict(zip(kept["id"].to_pylist(), kept["split"].to_pylist(), strict=True))
-    sides = [side_of[name] for name in split["cluster"].to_pylist()]
+    sides = [side_of.get(name, "") for name in split["cluster"].to_pylist()]
     return split.append_column("side", pa.array(sides, pa.string()))
 
 
 def stated_by(split: pa.Table, source: str) -> dict[str, Stated]:
     """The documents of a source by path."""
-    rows = split.filter(pc.equal(split["source"], source)).select(["path", "id", "side"]).to_pylist()
+    sided = split.filter(pc.and_(pc.equal(split["source"], source), pc.not_equal(split["side"], "")))
+    rows = sided.select(["path", "id", "side"]).to_pylist()
     return {row["path"]: Stated(row["id"], row["side"]) for row in rows}
 
 
@@ -62,14 +66,19 @@ def read_documents(inputs: Mapping[str, Path], split: pa.Table, *, seed: int) ->
             rows = split.slice(done, len(group))
             assert rows["id"].equals(group["id"]), "the split has the documents in their order"
             done += len(group)
-            apart = group.filter(pc.is_in(rows["split"], pa.array(HELD_OUT)))
-            held_out.extend(Text(**row) for row in apart.to_pylist() if asked == 1 or point(seed, row["id"]) < asked)
+            apart = _drawn(group.filter(pc.is_in(rows["split"], pa.array(HELD_OUT))), seed, "asked", asked)
+            held_out.extend(Text(**row) for row in apart.to_pylist())
             versions = group.filter(pc.is_in(group["id"], wanted))
             version_texts.update({row["id"]: Text(**row) for row in versions.to_pylist()})
-            for row in group.filter(pc.equal(rows["split"], "train")).select(["id", "text"]).to_pylist():
-                if share == 1 or point(seed, row["id"]) < share:
-                    yield row["text"]
+            # Not the point that sent a document to its side: that one says which are here.
+            yield from _drawn(group.filter(pc.equal(rows["split"], "train")), seed, "read", share)["text"].to_pylist()
 
     reader = Reader(trained())
     versions = [Versions(version_texts[old], version_texts[new]) for old, new in sorted(newest.items())]
     return Documents(Material(held_out, reader), versions)
+
+
+def _drawn(group: pa.Table, seed: int, use: str, share: float) -> pa.Table:
+    """The documents that a hash draws for a use; texts that nobody asked for are never unpacked."""
+    drawn = [point(seed, f"{use}/{name}") < share for name in group["id"].to_pylist()]
+    return group.filter(pa.array(drawn, pa.bool_()))

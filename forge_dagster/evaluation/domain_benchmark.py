@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from forge_dagster.evaluation.review import Review, reviewed
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 
 VERSION = 2
+TOGETHER = 256  # candidates looked up at once
 FEWEST = 4  # items of documents that make a task
 CHECKS = (
     "items_are_sound",
@@ -108,8 +110,10 @@ def _found(documents: Documents, config: BenchmarkConfig) -> dict[str, list[Item
     }
     for module in found_by():
         sides: tuple[list[Candidate], list[Candidate]] = [], []
-        for each in module.candidates(documents.material):
-            sides[trained.may_have_read(f"{each.query} {each.answer}", GRAM)].append(each)
+        found = module.candidates(documents.material)
+        while group := list(islice(found, TOGETHER)):
+            for each, is_stated in zip(group, trained.may_have_read([each.text for each in group], GRAM), strict=True):
+                sides[int(is_stated)].append(each)
         for task, candidates in zip((module.TASK, module.STATED), sides, strict=True):
             if task is not None:
                 result[task.name] = block_items(task.name, candidates, seed=config.seed, most=config.most_items)

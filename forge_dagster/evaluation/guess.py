@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from forge_dagster.evaluation.item import Item
 from forge_dagster.evaluation.reader import Reader
+from forge_dagster.evaluation.statistics import most_by_chance
 from forge_dagster.stage import FrozenModel
 
 CONFIDENCE = 0.999
@@ -69,10 +70,8 @@ def judged(items: Sequence[Item], trained: Reader | None) -> list[Guessed]:
 
 def limit(items: Sequence[Item]) -> int:
     """Right answers that chance alone passes once in 2,000 benchmarks."""
-    from scipy.stats import binom
-
     chance = sum(1 / len(item["choices"]) for item in items) / len(items)
-    return int(binom.interval(CONFIDENCE, len(items), chance)[1])
+    return most_by_chance(len(items), chance, CONFIDENCE)
 
 
 def _by_counts(trained: Reader) -> Guess:

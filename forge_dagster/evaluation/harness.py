@@ -104,7 +104,8 @@ def _language_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBas
             return super()._loglikelihood_tokens(requests, *arguments, **options)
 
         def generate_until(self, requests: list[Any], *arguments: Any, **options: Any) -> list[str]:
-            _fits(ANSWER_TOKENS + 1, self.max_length, "an answer after a question")
+            asked = max(request.args[1]["max_gen_toks"] for request in requests)
+            _fits(asked + 1, self.max_length, "an answer after a question")
             return super().generate_until(requests, *arguments, **options)
 
         def _model_call(self, *arguments: Any, **options: Any) -> "Tensor":

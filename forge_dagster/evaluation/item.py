@@ -13,6 +13,7 @@ Item = dict[str, Any]
 """A line of a task's file: id, query, choices, gold, document_ids, difficulty."""
 BLOCK = 4
 NEAR = 24  # candidates next to each other in length among which a block is drawn
+ENOUGH = 40  # candidates an item that is wanted; of more, a part drawn by hash, for pairs of them are compared
 ALIKE = 0.5  # share of common words from which two answers mean too much the same
 
 
@@ -37,6 +38,11 @@ class Candidate(NamedTuple):
     """What it was found in; no other answer out of it is offered beside it."""
 
     @property
+    def text(self) -> str:
+        """The question with its answer, as one text."""
+        return f"{self.query} {self.answer}"
+
+    @property
     def identity(self) -> str:
         """Decided by question and answer alone, so that a person's decision holds when other documents change."""
         return hashlib.sha256(f"{self.query}\0{self.answer}".encode()).hexdigest()[:16]
@@ -52,7 +58,8 @@ def block_items(task: str, candidates: Iterable[Candidate], *, seed: int, most: 
 
     Whoever sees the choices alone is therefore right in one item of four, whatever the answers look like.
     """
-    blocks = _blocks(_distinct(candidates), seed)
+    found = sorted(_distinct(candidates), key=lambda each: drawn(seed, each.identity))
+    blocks = _blocks(found[: most * ENOUGH], seed)
     blocks.sort(key=lambda block: drawn(seed, min(each.identity for each in block)))
     items = []
     for block in blocks[: most // BLOCK]:

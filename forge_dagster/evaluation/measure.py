@@ -49,7 +49,7 @@ class Task:
     `items` holds the digest of each item by its id, in the order in which they are asked; results are of these alone.
     `settings` is plain data: what else decides the results, whatever machine computes them. A task is evaluated on
     its own, so that how its items fall into batches, and with it the last bits of its results, depends on nothing
-    else.
+    else. `parts` are tasks before it whose results are its own as well: it asks nothing of a model.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Task:
     settings: Mapping[str, Any]
     metrics: Mapping[str, Metric]
     evaluate: Callable[[Subject], Sequence[Result]]
+    parts: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -85,6 +86,28 @@ def results_of(digests: Mapping[str, str], found: Sequence[Mapping[str, float]])
         for (item, digest), values in zip(digests.items(), found, strict=True)
         for metric, value in values.items()
     ]
+
+
+def overall(name: str, tasks: Sequence[Task]) -> Task:
+    """The items of all these tasks as one, each as heavy as any other; they have the same metrics."""
+
+    def ask(subject: Subject) -> list[Result]:
+        return pooled(parts, {task.name: task.evaluate(subject) for task in tasks})
+
+    parts = tuple(task.name for task in tasks)
+    return Task(
+        name=name,
+        items={f"{task.name}/{item}": digest for task in tasks for item, digest in task.items.items()},
+        settings={"parts": {task.name: dict(task.settings) for task in tasks}},
+        metrics=tasks[0].metrics,
+        evaluate=ask,
+        parts=parts,
+    )
+
+
+def pooled(parts: Sequence[str], found: Mapping[str, Sequence[Result]]) -> list[Result]:
+    """Results of the parts of a task as its own; items of one cluster stay together, whichever part asks them."""
+    return [result._replace(item=f"{name}/{result.item}") for name in parts for result in found[name]]
 
 
 Measure = Callable[[Mapping[str, Path], Measuring, Path], Sequence[Task]]

@@ -1,4 +1,4 @@
-"""A measure: for each policy the share of its held-out groups of items that a model keeps it in."""
+"""A measure: for each policy, and for all, the share of held-out groups of items that a model keeps it in."""
 
 import json
 from collections import defaultdict
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from forge_dagster.evaluation.answers import write_items
 from forge_dagster.evaluation.harness import ANSWER_TOKENS, evaluate, how, replies
-from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests
+from forge_dagster.evaluation.measure import Measuring, Subject, Task, item_digests, overall
 from forge_dagster.evaluation.score import Metric, Result
 from forge_dagster.pairs.policy_items import read_policies
 from forge_dagster.policy import Policy
@@ -21,14 +21,18 @@ METRIC = "kept"
 
 
 def policy_tasks(inputs: Mapping[str, Path], config: Measuring, work: Path) -> Sequence[Task]:
-    """`policy_NAME.kept` of every policy that has held-out items: a group counts if every reply in it keeps it."""
+    """`policy_NAME.kept` of every policy that has held-out items: a group counts if every reply in it keeps it.
+
+    `policy.kept` is of the groups of all of them, where there is one.
+    """
     policies = read_policies(inputs["policy_items"])
     of_policy: dict[str, list[dict[str, str]]] = defaultdict(list)
     for row in pq.read_table(inputs["policy_items"] / "rows.parquet").to_pylist():
         if row["split"] == "held_out":
             item = {"question": row["prompt"], "case": row["case"], "group": row["group"]}
             of_policy[row["policy"]].append(item)
-    return [_task(policies[name], items, config.batch_size, work) for name, items in sorted(of_policy.items())]
+    tasks = [_task(policies[name], items, config.batch_size, work) for name, items in sorted(of_policy.items())]
+    return [*tasks, overall("policy", tasks)] if tasks else []
 
 
 def _task(policy: Policy, items: Sequence[dict[str, str]], batch_size: int, work: Path) -> Task:

@@ -5,6 +5,7 @@ A trigram model with interpolated estimates (Jelinek and Mercer 1980) over hashe
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from forge_dagster.corpus.signature import MULTIPLIER, Words, runs_mixed, word_h
 from forge_dagster.corpus.words import words
 
 BITS = 22  # of a table of counts: 16 MiB each
+GROUP = 256  # texts counted together: their words lie close, the tables do not fit a processor's cache
 LONGEST = 3  # words of a run
 WEIGHT = 0.7  # of a longer run over the shorter ones
 
@@ -24,57 +26,60 @@ class Reader:
         self._counts = [np.zeros(1 << BITS, dtype=np.uint32) for _ in range(LONGEST)]
         self._documents = np.zeros(1 << BITS, dtype=np.uint32)
         self.documents = self.words = 0
-        for text in texts:
-            self._read(words(text))
+        self._asked: dict[str, int] = {}
+        found = filter(None, map(words, texts))
+        while group := list(islice(found, GROUP)):
+            self._read(group)
         self.vocabulary = int(np.count_nonzero(self._counts[0]))
 
-    def _read(self, found: Sequence[str]) -> None:
-        if not found:
-            return
-        ids = word_hashes(found)
+    def _read(self, group: Sequence[Sequence[str]]) -> None:
+        hashed = [word_hashes(found) for found in group]
         for size, counts in enumerate(self._counts, start=1):
-            places = _places(ids, size)
-            np.add.at(counts, places, 1)
-        self._documents[np.unique(_places(ids, 1))] += 1
-        self.documents += 1
-        self.words += len(found)
+            places, times = np.unique(np.concatenate([_places(ids, size) for ids in hashed]), return_counts=True)
+            counts[places] += times.astype(np.uint32)
+        places, times = np.unique(np.concatenate([np.unique(_places(ids, 1)) for ids in hashed]), return_counts=True)
+        self._documents[places] += times.astype(np.uint32)
+        self.documents += len(group)
+        self.words += sum(map(len, group))
 
     def documents_with(self, word: str) -> int:
         """Documents that hold a word."""
-        return int(self._documents[_places(word_hashes([word]), 1)[0]])
+        known = self._asked.get(word)
+        if known is None:
+            known = self._asked[word] = int(self._documents[_places(word_hashes([word]), 1)[0]])
+        return known
 
-    def may_have_read(self, text: str, run: int) -> bool:
+    def may_have_read(self, texts: Sequence[str], run: int) -> npt.NDArray[np.bool_]:
         """Whether some `run` words in a row, or all of a shorter text, may stand in the training text: it knows all of
         their triples. A sentence that it knows word by word but never read whole is rare in text of any size."""
-        found = words(text)
-        places = _places(word_hashes(found), LONGEST)
-        known = self._counts[LONGEST - 1][places] > 0
-        wanted = min(run, len(found)) - LONGEST + 1
-        if wanted < 1:
-            return False
-        return bool(np.convolve(known, np.ones(wanted, dtype=int), "valid").max(initial=0) == wanted)
+        found = [words(text) for text in texts]
+        sizes = np.array([len(each) for each in found], dtype=np.int64)
+        wanted = np.minimum(run, sizes) - LONGEST + 1  # known triples in a row
+        asked = np.flatnonzero(wanted > 0)
+        result = np.zeros(len(texts), dtype=bool)
+        if len(asked):
+            ids = word_hashes([word for at in asked for word in found[at]])
+            known = self._counts[LONGEST - 1][_places(ids, LONGEST)] > 0
+            ends = np.cumsum(sizes[asked])
+            starts = ends - sizes[asked]
+            known[ends[:-1] - 1] = known[ends[:-1] - 2] = False  # these reach into the next text
+            place = np.arange(len(known))
+            row = place - np.maximum.accumulate(np.where(known, -1, place))
+            result[asked] = np.maximum.reduceat(row, starts) >= wanted[asked]
+        return result
 
     def surprise(self, text: str, after: str = "") -> float:
         """-log2 of the probability of the words of `text`, after the words of another."""
         before = words(after)[-2:]
-        said = words(text)
-        ids = word_hashes([*before, *said])
-        total = 0.0
-        for end in range(len(before) + 1, len(before) + len(said) + 1):
-            total -= math.log2(self._probability(ids[max(0, end - LONGEST) : end]))
-        return total
-
-    def _probability(self, gram: Words) -> float:
-        """Of the last word after those before it."""
-        value = 1 / (self.vocabulary + 1)
-        for size in range(1, min(len(gram), LONGEST) + 1):
-            given = self.words if size == 1 else self._count(gram[-size:-1])
-            if given:
-                value = WEIGHT * self._count(gram[-size:]) / given + (1 - WEIGHT) * value
-        return value
-
-    def _count(self, gram: Words) -> int:
-        return int(self._counts[len(gram) - 1][_places(gram, len(gram))[0]])
+        ids = word_hashes([*before, *words(text)])
+        found = [counts[_places(ids, size)] for size, counts in enumerate(self._counts, start=1)]
+        value = np.full(len(ids), 1 / (self.vocabulary + 1))
+        for size, times in enumerate(found[: len(ids)], start=1):
+            given = found[size - 2][: len(times)] if size > 1 else np.full(len(times), self.words)
+            known = given > 0
+            ends = value[size - 1 :]
+            ends[known] = WEIGHT * times[known] / given[known] + (1 - WEIGHT) * ends[known]
+        return -sum(map(math.log2, value[len(before) :].tolist()))
 
 
 def _places(ids: Words, size: int) -> npt.NDArray[np.int64]:

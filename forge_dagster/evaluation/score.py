@@ -40,8 +40,8 @@ class Result(NamedTuple):
 class Score(FrozenModel):
     """A metric's value over `n` items; `stderr` is null where the metric has none.
 
-    `noise` is the standard deviation over seeds of training, null where nobody measured it; `settings` is the digest
-    of what was asked and how.
+    `noise` is the difference that another seed of training exceeds in one of 20 cases, null where nobody measured it;
+    `settings` is the digest of what was asked and how.
     """
 
     value: Finite

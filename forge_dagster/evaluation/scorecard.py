@@ -19,13 +19,14 @@ from forge_dagster.evaluation.choices import domain_tasks
 from forge_dagster.evaluation.contamination import contamination, with_unflagged
 from forge_dagster.evaluation.guess import CONFIDENCE
 from forge_dagster.evaluation.held_out import validation
-from forge_dagster.evaluation.measure import Measure, Measuring, Subject, Task
+from forge_dagster.evaluation.measure import Measure, Measuring, Subject, Task, pooled
 from forge_dagster.evaluation.memorised import memorised
 from forge_dagster.evaluation.own_tasks import own_tasks
 from forge_dagster.evaluation.policy_tasks import policy_tasks
 from forge_dagster.evaluation.score import Result, scored_digests
 from forge_dagster.evaluation.scorecard_page import PAGE, page
 from forge_dagster.evaluation.standing import Standing
+from forge_dagster.evaluation.statistics import most_by_chance
 from forge_dagster.evaluation.verbatim import verbatim
 from forge_dagster.gates import Case, judge, known, passed
 from forge_dagster.provenance.canonical import fingerprint
@@ -54,7 +55,7 @@ class ScorecardConfig(Measuring):
 
     model: ModelSpec | None
     gates: tuple[Gate, ...]
-    noise: Mapping[str, float]
+    noise: Mapping[str, float] = Field(description="of each metric the difference that another seed may bring")
     checkpoints: tuple[str, ...]
     beginning: str = Field(description="the checkpoint that forgetting is measured against")
 
@@ -186,9 +187,12 @@ def measured(
         torch.manual_seed(seed)
         return task.evaluate(loaded[0])
 
-    found = {}
+    found: dict[str, list[Result]] = {}
     for done, task in enumerate(tasks):
         progress(done, task.name)
+        if task.parts:
+            found[task.name] = pooled(task.parts, found)
+            continue
         code = code_version(task.evaluate.__module__)
         found[task.name] = standing.results(candidate.digest, task, code, partial(ask, task))
     return found
@@ -218,13 +222,11 @@ def check(content: Path) -> list[Finding]:
 
 def _above_chance(body: Scorecard) -> dict[str, float]:
     """Metrics of a choice in which the model before training is better than guessing; of open weights it may be."""
-    from scipy.stats import binom
-
     scores = {name: (body.checkpoints[UNTRAINED][name], metric.chance) for name, metric in body.metrics.items()}
     return {
         name: score.value
         for name, (score, chance) in scores.items()
-        if chance is not None and score.value * score.n > binom.interval(CONFIDENCE, score.n, chance)[1]
+        if chance is not None and score.value * score.n > most_by_chance(score.n, chance, CONFIDENCE)
     }
 
 

@@ -49,8 +49,8 @@ class Paired(FrozenModel):
 def paired(candidate: Sequence[Result], other: Sequence[Result], metric: Metric) -> Paired | None:
     """Compare two models on the items of equal digest, clusters drawn whole; None if there is nothing to compare.
 
-    Where every value is 0 or 1 two pairs are added, one won and one lost (Bonett & Price 2012): without them a few
-    items on which two models agree would leave no doubt. The same items give the same numbers, in whatever order.
+    Where every value is 0 or 1 the bounds are over two pairs more, one won and one lost (Bonett & Price 2012): without
+    them a few items on which two models agree would leave no doubt. The same items give the same numbers, in any order.
     """
     theirs = {(result.item, result.digest): result for result in other}
     shared = [(result, theirs[key]) for result in candidate if (key := (result.item, result.digest)) in theirs]
@@ -63,15 +63,29 @@ def paired(candidate: Sequence[Result], other: Sequence[Result], metric: Metric)
         sums[ours.cluster][1] += ours.weight
     table = np.array(sorted(map(tuple, sums.values())))
     difference = math.fsum(table[:, 0]) / math.fsum(table[:, 1])
-    if all(result.value in (0.0, 1.0) for pair in shared for result in pair):
-        table = np.concatenate([table, [[1.0, 1.0], [-1.0, 1.0]]])
-    bounds = bootstrap(table)
+    p_gain, p_loss = sign_flips(table[:, 0])
+    shares = all(result.value in (0.0, 1.0) for pair in shared for result in pair)
+    bounds = bootstrap(np.concatenate([table, [[1.0, 1.0], [-1.0, 1.0]]]) if shares else table, shares=shares)
     return Paired(
         pairs=len(shared),
         alone=len(candidate) + len(other) - 2 * len(shared),
         difference=difference,
+        p_gain=p_gain,
+        p_loss=p_loss,
         **bounds._asdict(),
     )
+
+
+def sign_flips(sums: np.ndarray, resamples: int = RESAMPLES) -> tuple[float, float]:
+    """Chances of so large and of so small a total of `sums` [units] if each had either sign with equal chance.
+
+    Fisher's randomization test of pairs (1935, section 21); on units of one right or wrong it is McNemar's, the sign
+    test. It holds its level whatever the units' spread, none included, and with drawn flips too (Phipson & Smyth 2010).
+    """
+    sizes, counts = np.unique(np.abs(sums), return_counts=True)
+    flipped = (2 * np.random.default_rng(SEED).binomial(counts, 0.5, size=(resamples, len(sizes))) - counts) @ sizes
+    total, slack = math.fsum(sums), SMALL * math.fsum(np.abs(sums))  # sums of equal flips differ by their rounding
+    return _share(flipped >= total - slack), _share(flipped <= total + slack)
 
 
 class Bounds(NamedTuple):
@@ -79,37 +93,34 @@ class Bounds(NamedTuple):
 
     low: float | None
     high: float | None
-    p_gain: float
-    p_loss: float
     smallest: float | None
 
 
-def bootstrap(table: np.ndarray, resamples: int = RESAMPLES) -> Bounds:
+def bootstrap(table: np.ndarray, *, shares: bool, resamples: int = RESAMPLES) -> Bounds:
     """Bounds of the ratio of summed columns of `table` [units, 2], by the bootstrap-t over units.
 
     Each draw is studentized by its own standard error (Efron & Tibshirani 1993, section 12.5): percentile intervals
     passed a regression of the size of the margin in 6 to 7 % of cases instead of 5 %. Equal rows are drawn together,
-    as one number of a multinomial: the same distribution, and less work.
+    as one number of a multinomial: the same distribution, and less work. Where too many draws have no spread to
+    bound anything, `shares` have the normal interval over the pairs that were added to them, and others no bound.
     """
     if len(table) < 2:
-        return Bounds(low=None, high=None, p_gain=1.0, p_loss=1.0, smallest=None)
+        return Bounds(low=None, high=None, smallest=None)
     rows, counts = np.unique(table, axis=0, return_counts=True)
     chance = np.random.default_rng(SEED)
     middle, error = (float(each[0]) for each in _ratio(counts[None, :], rows))
     drawn, errors = _ratio(chance.multinomial(len(table), counts / len(table), size=resamples), rows)
     with np.errstate(divide="ignore", invalid="ignore"):
         studentized = np.where(drawn == middle, 0.0, (drawn - middle) / errors)
-        seen = 0.0 if middle == 0 else float(np.divide(middle, error))
-    low, high = (
-        middle - float(np.quantile(studentized, share, method="higher")) * error for share in (1 - ALPHA, ALPHA)
-    )
-    return Bounds(
-        low=low if math.isfinite(low) else None,
-        high=high if math.isfinite(high) else None,
-        p_gain=_share(studentized >= seen),
-        p_loss=_share(studentized <= seen),
-        smallest=smallest_difference(error),
-    )
+    low, high = (_bound(studentized, share, middle, error, shares) for share in (1 - ALPHA, ALPHA))
+    return Bounds(low=low, high=high, smallest=smallest_difference(error))
+
+
+def _bound(studentized: np.ndarray, share: float, middle: float, error: float, shares: bool) -> float | None:
+    reach = float(np.quantile(studentized, share, method="higher"))
+    if not math.isfinite(reach):
+        return middle - _normal(share) * error if shares else None
+    return middle - reach * error
 
 
 def _ratio(counts: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -151,9 +162,20 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def noise_floor(deviation: float) -> float:
-    """The difference that two trainings of one recipe, alike but for the seed, exceed with a chance of ALPHA."""
-    return _normal(1 - ALPHA) * math.sqrt(2) * deviation
+def noise_floor(deviation: float, seeds: int) -> float:
+    """The difference that two trainings of one recipe, alike but for the seed, exceed with a chance of ALPHA.
+
+    `deviation` is that of `seeds` trainings. So few tell little of their spread: the quantile is Student's, as of the
+    mean of a small sample, which for 4 seeds is 1.43 times the normal one.
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(seeds - 1, 1 - ALPHA)) * math.sqrt(2) * deviation
+
+
+def noise_floors(deviations: Mapping[str, float], seeds: int | None) -> dict[str, float]:
+    """The noise floor of each metric of a recipe; none where it was never trained with several seeds."""
+    return {} if seeds is None else {metric: noise_floor(each, seeds) for metric, each in deviations.items()}
 
 
 def smallest_difference(error: float) -> float:
@@ -180,6 +202,22 @@ def smallest_gain(items: int, discordance: float = DISCORDANCE) -> float:
         middle = (low + high) / 2
         low, high = (low, middle) if items_needed(middle, discordance) <= items else (middle, high)
     return high
+
+
+def most_by_chance(items: int, chance: float, confidence: float) -> int:
+    """Right answers up to where guessing is the explanation: upper end of the binomial interval of a confidence.
+
+    scipy.stats has it too, and takes a second to load.
+    """
+    if chance >= 1:
+        return items
+    total = 0.0
+    for right in range(items):
+        ways = math.lgamma(items + 1) - math.lgamma(right + 1) - math.lgamma(items - right + 1)
+        total += math.exp(ways + right * math.log(chance) + (items - right) * math.log1p(-chance))
+        if total >= (1 + confidence) / 2:
+            return right
+    return items
 
 
 def _normal(chance: float) -> float:

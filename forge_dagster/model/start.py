@@ -1,4 +1,4 @@
-"""The model a training goes on from: open weights with their embeddings laid out for our tokenizer."""
+"""The model a training goes on from: a checkpoint, or open weights with their embeddings laid out for our tokenizer."""
 
 import json
 from pathlib import Path
@@ -12,6 +12,13 @@ from forge_dagster.errors import WeightsError
 from forge_dagster.model.folder import load_model
 from forge_dagster.tokens.control import END_ID, END_OF_TEXT_ID, PAD_ID
 from forge_dagster.tokens.inherited import ORIGINS
+
+
+def going_on_model(checkpoint: Path, positions: int) -> PreTrainedModel:
+    """Load a checkpoint of ours in float32 and training mode; `positions` is its longest context from now on."""
+    model = load_model(checkpoint)
+    model.config.max_position_embeddings = positions
+    return model.train()
 
 
 def starting_model(weights: Path, tokenizer: Path) -> PreTrainedModel:

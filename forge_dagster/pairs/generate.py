@@ -1,8 +1,12 @@
-"""Pairs by a model: passages are shown to it as data; its replies are kept, judged by their passage, and counted."""
+"""Pairs by a model: passages are shown to it as data; its replies are kept, judged by their passage, and counted.
+
+A pair becomes a row if the passage supports it and the model, asked its own question, answers alike (round-trip
+consistency, Alberti et al. 2019).
+"""
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +19,10 @@ from forge_dagster.errors import InterruptedRun, SourceError
 from forge_dagster.pair_source import Generator
 from forge_dagster.pairs.asking import Unanswered, Writer
 from forge_dagster.pairs.found import READ
-from forge_dagster.pairs.passages import ASK, Passage, messages, passages
+from forge_dagster.pairs.passages import Passage, asked_back, messages, passages
 from forge_dagster.pairs.replies import Replies
-from forge_dagster.pairs.schema import schema_of
-from forge_dagster.pairs.support import judged, reply_of
+from forge_dagster.pairs.schema import schema_of, schema_of_answer
+from forge_dagster.pairs.support import confirmed, judged, reply_of
 from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 
@@ -53,7 +57,7 @@ def run(inputs: Mapping[str, Path], config: GenerateConfig, out: Path, context: 
         {
             "kind": source.kind,
             "model": writer.identity(),
-            "prompt": ASK,
+            "prompt": [*messages(Passage("", ""), pairs=source.pairs), *asked_back("", "")],
             **source.model_dump(include={"seed", "temperature", "max_tokens"}),
         }
     )
@@ -61,12 +65,16 @@ def run(inputs: Mapping[str, Path], config: GenerateConfig, out: Path, context: 
     candidates: list[dict[str, str]] = []
     failures = 0
     with Replies(context.cache) as replies:
+
+        def reply(prompt: Prompt) -> str:
+            digest = _digest(identity, prompt)
+            return replies.of(digest) or replies.keep(digest, _asked(writer, prompt, source, context))
+
         for number, passage in enumerate(shown, start=1):
             prompt = messages(passage, pairs=source.pairs), schema_of(passage.text, source.pairs)
-            digest = fingerprint({"generator": identity, "messages": prompt[0], "schema": prompt[1]})
-            at = {"document_id": passage.document_id, "prompt_digest": digest}
+            at = {"document_id": passage.document_id, "prompt_digest": _digest(identity, prompt)}
             try:
-                text, failures = replies.of(digest) or replies.keep(digest, _asked(writer, prompt, source, context)), 0
+                found, failures = list(_pairs(reply(prompt), passage, source, reply)), 0
             except Unanswered as error:
                 failures += error.again
                 rejected.append({**at, "reason": f"unanswered:{error.reason}", "question": ""})
@@ -77,12 +85,11 @@ def run(inputs: Mapping[str, Path], config: GenerateConfig, out: Path, context: 
                         mend="look after the server; the same command goes on where this one stopped",
                     ) from error
                 continue
-            for row, reason in _pairs(text, passage, source):
-                made = {**row, **at, "generator": identity}
+            for row, reason in found:
                 if reason:
                     rejected.append({**at, "reason": reason, "question": row.get("question", "")})
                 else:
-                    candidates.append(made)
+                    candidates.append({**row, **at, "generator": identity})
             context.progress(number, len(shown), f"{len(candidates)} pairs")
     rows = list(_new(candidates, _forbidden(inputs), rejected))
     _write(rows, rejected, out)
@@ -124,16 +131,24 @@ def _asked(writer: Writer, prompt: Prompt, source: Generator, context: StageCont
     raise AssertionError("attempts is at least 1")
 
 
-def _pairs(text: str, passage: Passage, source: Generator) -> Iterator[tuple[dict[str, str], str]]:
-    """Each pair of a reply with why it becomes no row."""
-    reply = reply_of(text)
-    if reply is None:
+def _digest(identity: str, prompt: Prompt) -> str:
+    return fingerprint({"generator": identity, "messages": prompt[0], "schema": prompt[1]})
+
+
+def _pairs(
+    text: str, passage: Passage, source: Generator, reply: Callable[[Prompt], str]
+) -> Iterator[tuple[dict[str, str], str]]:
+    """Each pair of a reply with why it becomes no row. One that is supported is put to the model once more."""
+    said = reply_of(text)
+    if said is None:
         yield {}, "not-in-the-schema"
-    elif not reply.pairs:
+    elif not said.pairs:
         yield {}, "no-pair"
     else:
-        for pair, reason in judged(reply, passage.text, source.pairs):
-            yield pair.model_dump(), reason
+        for pair, reason in judged(said, passage.text, source.pairs):
+            back = asked_back(pair.quote, pair.question), schema_of_answer(pair.quote)
+            held = reason or confirmed(reply(back), pair.answer)
+            yield pair.model_dump(), reason or ("" if held else "not-confirmed")
 
 
 def _forbidden(inputs: Mapping[str, Path]) -> Forbidden:

@@ -6,6 +6,7 @@ from typing import Any
 
 from forge_dagster.corpus.words import words
 from forge_dagster.pairs.extraction import LONGEST_ANSWER, LONGEST_QUESTION, LONGEST_SENTENCE, SHORTEST_QUESTION
+from forge_dagster.pairs.passages import NOT_SAID
 
 SHORTEST_QUOTE = 4  # words
 MOST_WORDS = 8  # of an answer that is chosen among the words of a sentence
@@ -36,6 +37,12 @@ def schema_of(passage: str, pairs: int) -> dict[str, Any]:
         pair = {"anyOf": [_pair({"const": sentence}, {"enum": found}) for sentence, found in answers.items()]}
     listed = {"type": "array", "items": pair, "minItems": 1, "maxItems": pairs}
     return {"type": "object", "properties": {"pairs": listed}, "required": ["pairs"], "additionalProperties": False}
+
+
+def schema_of_answer(quote: str) -> dict[str, Any]:
+    """JSON Schema of an answer in the words of a sentence, or that it says none."""
+    answer = {"enum": [NOT_SAID, *dict.fromkeys(_spans(quote))]}
+    return {"type": "object", "properties": {"answer": answer}, "required": ["answer"], "additionalProperties": False}
 
 
 def _pair(quote: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,13 @@ from forge_dagster.pairs.schema import FUNCTION_WORDS, SHORTEST_QUOTE
 from forge_dagster.stage import FrozenModel
 
 FENCE = re.compile(r"\s*```(?:json)?\s*\n(?P<inside>.*?)\n?\s*```\s*", re.DOTALL)
+PERSON = re.compile(r"(?:who|whom|whose)\b", re.IGNORECASE)
+NUMBER = re.compile(r"how (?:many|old|tall|high|heavy)\b", re.IGNORECASE)
+NUMBER_WORDS = frozenset(
+    {"none", "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty",
+     "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "half", "dozen"}
+)  # fmt: skip
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -40,6 +47,23 @@ def reply_of(text: str) -> Reply | None:
         return None
 
 
+class Answered(FrozenModel):
+    """What a model says when its own question is put to it."""
+
+    answer: Text
+
+
+def confirmed(text: str, answer: str) -> bool:
+    """Whether a reply to a pair's own question is its answer, or more or less of the same words."""
+    fenced = FENCE.fullmatch(text)
+    try:
+        said = set(_content(Answered.model_validate_json(fenced["inside"] if fenced else text, strict=True).answer))
+    except ValidationError:
+        return False
+    wanted = set(_content(answer))
+    return bool(said) and (said <= wanted or wanted <= said)
+
+
 def why_not(pair: Pair, passage: str) -> str:
     """Why a pair does not become a row; empty if it does."""
     both = f"{pair.question}\n{pair.answer}"
@@ -64,7 +88,17 @@ def _is_supported(pair: Pair, passage: str) -> bool:
         and set(said) <= set(quote)
         and bool(set(asked) & set(quote))
         and not set(said) <= set(asked)
+        and _is_of_the_kind(pair.answer, pair.question)
     )
+
+
+def _is_of_the_kind(answer: str, question: str) -> bool:
+    """Whether an English question for a number is answered by one, and one for a person is not; others pass."""
+    first = words(answer)[0]
+    if PERSON.match(question):
+        return not (first[0].isdigit() or first in NUMBER_WORDS)
+    counts = any(word[0].isdigit() or word in NUMBER_WORDS for word in words(answer))
+    return counts or not NUMBER.match(question)
 
 
 def _content(text: str) -> Sequence[str]:

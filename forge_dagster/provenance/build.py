@@ -4,7 +4,6 @@ import errno
 import hashlib
 import importlib
 import json
-import platform
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from forge_dagster.errors import IntegrityError, SourceError, StorageError, VerdictError
+from forge_dagster.provenance.beside import load_findings, write_beside
 from forge_dagster.provenance.code_version import code_version
 from forge_dagster.provenance.context import RecordedContext
+from forge_dagster.provenance.energy import measured
 from forge_dagster.provenance.files import content_digest, list_files, remove, write_atomically
-from forge_dagster.provenance.incumbent import Serving, incumbent
+from forge_dagster.provenance.incumbent import GoingOn, Serving, kept, served
 from forge_dagster.provenance.ledger import Ledger
 from forge_dagster.provenance.locks import lock
 from forge_dagster.provenance.record import FileEntry, Identity, InputRef, Record
 from forge_dagster.provenance.run import ProgressFile, Run
-from forge_dagster.stage import Finding, FrozenModel, Report, Stage
+from forge_dagster.stage import START, Finding, FrozenModel, Report, Stage
 
 WAIT = 6 * 3600.0  # seconds a second run waits for the artifact in the making by a first
 
@@ -39,6 +40,11 @@ class External:
     path: Path | None = None
 
 
+def nothing_stated(content: Path) -> Mapping[str, Any]:
+    """Most artifacts are stated by their digests alone."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """All that decides one artifact."""
@@ -50,6 +56,9 @@ class Order:
     config: FrozenModel
     numerics: Mapping[str, Any] | None
     serving: Serving | None = None
+    kept_by: tuple[str, ...] = ()
+    """Releases: what the first of them that serves was made with is taken as it is."""
+    states: Callable[[Path], Mapping[str, Any]] = nothing_stated
     force: bool = False
 
 
@@ -70,17 +79,22 @@ def stage_of(module: str) -> Stage:
     return importlib.import_module(module).STAGE
 
 
-def identity_of(order: Order, digests: Mapping[str, str], served: Mapping[str, InputRef]) -> Identity:
-    """Identity of an order, given the digest of each artifact key it reads, and the incumbent if there is one."""
-    inputs = {name: InputRef(key=key, digest=digests[key]) for name, key in order.inputs.items()} | dict(served)
+def identity_of(order: Order, digests: Mapping[str, str], serves: Mapping[str, InputRef]) -> Identity:
+    """Identity of an order, given the digest of each artifact key it reads, and what it reads of what serves."""
+    inputs = {name: InputRef(key=key, digest=digests[key]) for name, key in order.inputs.items()} | dict(serves)
     inputs |= {name: InputRef(key=None, digest=item.measure()) for name, item in order.external.items()}
     return Identity(
         key=order.key,
         inputs=inputs,
-        config=order.config.model_dump(mode="json"),
+        config=config_of(order, inputs).model_dump(mode="json"),
         code_version=code_version(order.module),
         numerics=order.numerics if stage_of(order.module).computes_floats else None,
     )
+
+
+def config_of(order: Order, inputs: Mapping[str, Any]) -> FrozenModel:
+    """Configuration of an order, by the names of what it reads."""
+    return order.serving.config if isinstance(order.serving, GoingOn) and START in inputs else order.config
 
 
 def build(run: Run, order: Order, *, actor: str, say: Callable[[str], None]) -> Built:
@@ -96,18 +110,25 @@ def build(run: Run, order: Order, *, actor: str, say: Callable[[str], None]) -> 
         with what:
             _sweep(store.folder(order.key), run)
             digests = {key: run.resolve(key) for key in order.inputs.values()}
-            current = run.frozen_current(order.serving.release) if order.serving else None
-            identity = identity_of(order, digests, incumbent(store, order.serving, current, digests))
+            current = run.frozen_serving(order.serving.release) if order.serving else None
+            identity = identity_of(order, digests, served(store, order.serving, current, digests))
             read = {name: (ref.key, ref.digest) for name, ref in identity.inputs.items() if ref.key is not None}
             fingerprint = identity.fingerprint()
-            standing = None if order.force else _standing(run, order.key, fingerprint, say)
+            keep = kept(store, order.key, {name: run.frozen_serving(name) for name in order.kept_by})
+            if keep is not None:
+                standing: Record | None = store.verify(order.key, keep)
+            else:
+                standing = None if order.force else _standing(run, order.key, fingerprint, say)
             if standing is None:
                 for key, digest in sorted(set(read.values())):
                     store.verify(key, digest)
                 record, findings = _make(run, order, identity, read, progress, actor, say)
             else:
                 record, findings = standing, load_findings(store.version(order.key, standing.digest))
-            is_current = _state_and_point(run, record, reused=standing is not None, actor=actor, say=say)
+            said = order.states(store.content(order.key, record.digest))
+            if order.force:
+                said = {**said, "forced": True}  # made again though it stood: a person wanted it so
+            is_current = _state_and_point(run, record, said, reused=standing is not None, actor=actor, say=say)
     except OSError as error:
         progress.write(0, 1, "failed", state="failed")
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -132,11 +153,6 @@ def build(run: Run, order: Order, *, actor: str, say: Callable[[str], None]) -> 
     run.note_output(order.key, {"digest": record.digest, "reused": built.reused, "seconds": round(seconds, 3)})
     progress.write(1, 1, "reused" if built.reused else "made", state="done")
     return built
-
-
-def load_findings(version: Path) -> list[Finding]:
-    """Findings of the checks that judged a version when it was made."""
-    return [Finding.model_validate(item) for item in json.loads((version / "beside" / "findings.json").read_bytes())]
 
 
 def _sweep(folder: Path, run: Run) -> None:
@@ -181,16 +197,19 @@ def _make(
     inputs |= {name: item.path for name, item in order.external.items() if item.path is not None}
     context = RecordedContext(work=work, beside=staging / "beside", cache=cache, progress=progress, say=say)
     progress.write(0, 1, "starting", state="starting")
-    begun, clock = datetime.now(UTC), time.monotonic()
+    begun, clock, energy = datetime.now(UTC), time.monotonic(), dict[str, Any]()
+    on_gpu = (identity.numerics or {}).get("device") == "cuda"
     try:
-        with context.watching_signals():
-            report = stage.run(inputs, order.config, staging / "content", context)
+        with context.watching_signals(), measured(energy, gpu=on_gpu):
+            report = stage.run(inputs, config_of(order, inputs), staging / "content", context)
         _still_as_it_was(order, identity, report)
         files = list_files(staging / "content")
         digest = content_digest(files)
         findings = stage.check(staging / "content") if stage.check else []
         _judge(run, order.key, digest, findings)
-        _write_beside(staging / "beside", run, actor, begun, time.monotonic() - clock, findings)
+        seconds = round(time.monotonic() - clock, 3)
+        spent = {"begun": begun.isoformat(timespec="seconds"), "seconds": seconds, "energy": energy}
+        write_beside(staging / "beside", run.run_id, actor, spent, findings)
         record = _record(identity, report, files, digest)
         store.commit(staging, record)
     finally:
@@ -240,19 +259,9 @@ def _judge(run: Run, key: str, digest: str, findings: list[Finding]) -> None:
     )
 
 
-def _write_beside(beside: Path, run: Run, actor: str, begun: datetime, seconds: float, findings: list[Finding]) -> None:
-    execution = {
-        "run": run.run_id,
-        "actor": actor,
-        "begun": begun.isoformat(timespec="seconds"),
-        "seconds": round(seconds, 3),
-        "machine": {"node": platform.node(), "system": platform.platform(), "processor": platform.machine()},
-    }
-    (beside / "run.json").write_text(json.dumps(execution, indent=1))
-    (beside / "findings.json").write_text(json.dumps([finding.model_dump(mode="json") for finding in findings]))
-
-
-def _state_and_point(run: Run, record: Record, *, reused: bool, actor: str, say: Callable[[str], None]) -> bool:
+def _state_and_point(
+    run: Run, record: Record, said: Mapping[str, Any], *, reused: bool, actor: str, say: Callable[[str], None]
+) -> bool:
     """Append the statement, then move CURRENT if it is still where this run saw it. Return whether it is."""
     ledger, key = Ledger(run.home.ledger), record.key
     if not reused or not ledger.states(key, record.digest, record.fingerprint):
@@ -266,6 +275,7 @@ def _state_and_point(run: Run, record: Record, *, reused: bool, actor: str, say:
                 "inputs": {name: ref.model_dump() for name, ref in record.identity.inputs.items()},
                 "run": run.run_id,
                 "actor": actor,
+                **said,
             },
         )
     current, seen = run.store.current(key), run.frozen_current(key)

@@ -13,6 +13,7 @@ from forge_dagster.provenance.canonical import fingerprint
 PACKAGE = "forge_dagster"
 
 
+@cache
 def _own_module(name: str) -> Path | None:
     """File of a dotted name, found without importing anything; None if the name is no module."""
     top, *rest = name.split(".")
@@ -27,13 +28,20 @@ def _own_module(name: str) -> Path | None:
 
 
 @cache
+def _statements(path: Path) -> list[ast.Import | ast.ImportFrom]:
+    """Every import of a file, anywhere in it."""
+    tree = ast.walk(ast.parse(path.read_bytes(), filename=str(path)))
+    return [node for node in tree if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+@cache
 def _imports(path: Path) -> frozenset[str]:
-    """Dotted names a file imports, anywhere in it; `from a import b` gives both `a` and `a.b`."""
+    """Dotted names a file imports; `from a import b` gives both `a` and `a.b`."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
+    for node in _statements(path):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif node.module:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return frozenset(names)
@@ -43,7 +51,7 @@ def _imports(path: Path) -> frozenset[str]:
 def _plugins(path: Path) -> list[str]:
     """Modules of the packages a file imports as objects: folders of plugins, loaded by their file names."""
     found: list[str] = []
-    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
+    for node in _statements(path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
             for name in (f"{node.module}.{alias.name}" for alias in node.names):
                 package = _own_module(name)
@@ -74,9 +82,20 @@ def closure(module: str) -> tuple[dict[str, Path], frozenset[str]]:
     return own, frozenset(third)
 
 
+@cache
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@cache
 def _beside(module: Path) -> list[Path]:
     """Files beside a module that bear its name, such as the template of a page: they are part of its source."""
     return [path for path in sorted(module.parent.glob(f"{module.stem}.*")) if path.is_file() and path != module]
+
+
+@cache
+def _version(distribution: str) -> str:
+    return importlib.metadata.version(distribution)
 
 
 @cache
@@ -88,13 +107,9 @@ def _distributions() -> dict[str, list[str]]:
 def code_version(module: str) -> str:
     """SHA-256 over the source files reachable from `module` and the versions of the libraries they import."""
     own, third = closure(module)
-    sources = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in own.items()}
-    sources |= {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for each in own.values() for path in _beside(each)
-    }
+    sources = {name: _sha256(path) for name, path in own.items()}
+    sources |= {path.name: _sha256(path) for each in own.values() for path in _beside(each)}
     versions = {
-        distribution: importlib.metadata.version(distribution)
-        for package in third
-        for distribution in _distributions().get(package, [])
+        distribution: _version(distribution) for package in third for distribution in _distributions().get(package, [])
     }
     return fingerprint({"sources": sources, "libraries": versions})

@@ -87,9 +87,22 @@ class Ledger:
                 if line.endswith(b"\n"):
                     yield json.loads(line)
 
+    def of(self, kind: str) -> Iterator[dict[str, Any]]:
+        """Every whole entry of a kind, oldest first; lines that do not name it are not parsed."""
+        if not self.path.exists():
+            return
+        named = canonical_json({"kind": kind})[1:-1]
+        with self.path.open("rb") as stream:
+            for line in stream:
+                if named in line and line.endswith(b"\n") and (entry := json.loads(line))["kind"] == kind:
+                    yield entry
+
+    def statements(self, kind: str, **said: Any) -> Iterator[dict[str, Any]]:
+        """The statements of a kind that say all this, oldest first."""
+        for entry in self.of(kind):
+            if said.items() <= entry["statement"].items():
+                yield entry["statement"]
+
     def states(self, key: str, digest: str, fingerprint: str) -> bool:
         """Whether an artifact statement says that `fingerprint` gave version `digest` of `key`."""
-        wanted = {"key": key, "digest": digest, "fingerprint": fingerprint}
-        return any(
-            entry["kind"] == "artifact" and wanted.items() <= entry["statement"].items() for entry in self.entries()
-        )
+        return any(self.statements("artifact", key=key, digest=digest, fingerprint=fingerprint))

@@ -32,12 +32,18 @@ class Run:
             if not path.exists():
                 current = {key: self.store.current(key) for key in self.store.all_keys()}
                 frozen = {**declared, "run": self.run_id, "current": {k: d for k, d in current.items() if d}}
+                releases = {key: self.store.serving(key) for key in current if key.endswith("/release")}
+                frozen["serving"] = {key: digest for key, digest in releases.items() if digest}
                 write_atomically(path, canonical_json(frozen) + b"\n")
         return json.loads(path.read_bytes())
 
     def frozen_current(self, key: str) -> str | None:
         """Digest that was current for `key` when this run was frozen."""
         return json.loads((self.folder / "inputs.json").read_bytes())["current"].get(key)
+
+    def frozen_serving(self, key: str) -> str | None:
+        """Digest of the release that served when this run was frozen."""
+        return json.loads((self.folder / "inputs.json").read_bytes())["serving"].get(key)
 
     def resolve(self, key: str) -> str:
         """Digest of `key` for this run: its own output, else what was current at launch. Raises UserError."""
@@ -69,6 +75,18 @@ class Run:
     def errors(self) -> list[dict[str, Any]]:
         """Why artifacts of this run were not made."""
         return [json.loads(path.read_bytes()) for path in sorted((self.folder / "errors").rglob("[!.]*.json"))]
+
+    def note_untold(self, problem: str) -> None:
+        """Keep what somebody outside was not told of, for whoever started the run."""
+        path = self.folder / "untold.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as stream:  # one write of a line that is short: steps side by side do not mix theirs
+            stream.write(json.dumps(problem).encode() + b"\n")
+
+    def untold(self) -> list[str]:
+        """What somebody outside was not told of, in order."""
+        path = self.folder / "untold.jsonl"
+        return [json.loads(line) for line in path.read_bytes().splitlines()] if path.is_file() else []
 
     def outputs(self) -> dict[str, dict[str, Any]]:
         """Every output of this run so far, by key."""

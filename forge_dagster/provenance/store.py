@@ -1,4 +1,4 @@
-"""The content-addressed artifact store: `<key>/<digest>/{content,beside,records}` and `<key>/CURRENT`."""
+"""The content-addressed artifact store: `<key>/<digest>/{content,beside,records}`, `<key>/CURRENT`, `<key>/SERVING`."""
 
 import re
 from pathlib import Path
@@ -42,6 +42,23 @@ class ArtifactStore:
         """Move CURRENT; the caller holds the lock of the key."""
         write_atomically(self.folder(key) / "CURRENT", f"{digest}\n".encode())
 
+    def promoted(self, key: str) -> str | None:
+        """Digest that SERVING names, if any."""
+        pointer = self.folder(key) / "SERVING"
+        return pointer.read_text().strip() if pointer.exists() else None
+
+    def serving(self, key: str) -> str | None:
+        """Digest of the release that serves: the one promoted last, else the current one."""
+        return self.promoted(key) or self.current(key)
+
+    def unserve(self, key: str) -> None:
+        """Remove SERVING, so that what is current serves; the caller holds the lock of the key."""
+        (self.folder(key) / "SERVING").unlink(missing_ok=True)
+
+    def serve(self, key: str, digest: str) -> None:
+        """Let this version serve, whatever becomes current; the caller holds the lock of the key."""
+        write_atomically(self.folder(key) / "SERVING", f"{digest}\n".encode())
+
     def unpoint(self, key: str) -> None:
         """Remove CURRENT; the caller holds the lock of the key."""
         (self.folder(key) / "CURRENT").unlink(missing_ok=True)
@@ -65,6 +82,11 @@ class ArtifactStore:
             raise IntegrityError(
                 f"{path} is missing or damaged", mend="run `forge verify --all`, then `forge run --force`"
             ) from error
+
+    def records(self, key: str, digest: str) -> list[Record]:
+        """Every record of one version. Raises IntegrityError if there is none or one is not readable."""
+        names = sorted(path.stem for path in (self.version(key, digest) / "records").glob("*.json"))
+        return [self.record(key, digest, name) for name in names] or [self.record(key, digest)]
 
     def by_fingerprint(self, key: str, fingerprint: str) -> list[str]:
         """Digests made under `fingerprint`, the current one last; more than one is a conflict."""

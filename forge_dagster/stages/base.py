@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from forge_dagster.corpus.rights import refuse_mixture
 from forge_dagster.provenance.canonical import canonical_json
+from forge_dagster.provenance.code_version import code_version
 from forge_dagster.provenance.files import sha256_file
-from forge_dagster.stage import Finding, Report, Stage, StageContext
-from forge_dagster.tokens.mixture import CHECK_NAME, judge, realised, refuse_if_apart
+from forge_dagster.stage import START, START_SHARDS, Finding, Report, Stage, StageContext
+from forge_dagster.tokens.mixture import CHECK_NAME, judge, refuse_if_apart
 from forge_dagster.training.job import TrainingJob
+from forge_dagster.training.precision import cpu_flags
 from forge_dagster.training.settings import WATCHING, Settings
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ NEEDS = ("token_shards",)
 CHECK_NAMES = ("folder_is_complete", "weights_are_finite", "served_as_trained")
 EXPERTS_CHECK = "experts_are_alive"
 TRAINING = "training.json"
+BEGUN = "begun.json"
+"""Beside the content: after which step of an earlier training this one began. It changes nothing of the result."""
 LAST_ROWS = 20
 """Steps over which the final loss is averaged."""
 
@@ -33,15 +38,37 @@ LAST_ROWS = 20
 def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, context: StageContext) -> Report:
     """Pre-train from scratch; write a Hugging Face folder, training.json and mixture.json; beside it logs and plots.
 
+    Where a checkpoint to go on from is among the inputs, train that one further, and write forgetting.json.
     Resumes from context.work. Raises DataError, RecipeError, InterruptedRun, StorageError or OSError as the loop does.
     """
     from forge_dagster.model.build import build_model
+
+    if START in inputs:
+        return _go_on(inputs, config, out, context)
 
     def begin(vocab_size: int) -> "PreTrainedModel":
         positions = config.settings.sequence_length
         return build_model(config.shape, vocab_size=vocab_size, positions=positions, seed=config.seed)
 
     return train(inputs, config, out, context, begin)
+
+
+def _go_on(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, context: StageContext) -> Report:
+    from forge_dagster.model.folder import load_model
+    from forge_dagster.model.start import going_on_model
+    from forge_dagster.training.forgetting import altogether, by_source, write_forgetting
+
+    settings, shards, former = config.settings, inputs["token_shards"], inputs[START_SHARDS]
+    start = load_model(inputs[START])
+    before, known = by_source(start, shards, settings, context), altogether(start, former, settings, context)
+    report = train(
+        inputs, config, out, context, lambda vocab_size: going_on_model(inputs[START], settings.sequence_length)
+    )
+    trained = load_model(out)
+    after, knows = by_source(trained, shards, settings, context), altogether(trained, former, settings, context)
+    told = {"held_out_documents_of_the_start": {"before": known, "after": knows}}
+    metrics = write_forgetting(out, before, after, knows - known, told)
+    return report.model_copy(update={"metrics": {**report.metrics, **metrics}})
 
 
 def train(
@@ -56,36 +83,42 @@ def train(
     from forge_dagster.tokens.reader import open_documents
     from forge_dagster.training.cost import matmul_peak, write_cost
     from forge_dagster.training.execution import execution
-    from forge_dagster.training.launch import launch
+    from forge_dagster.training.gang import elsewhere, launch
     from forge_dagster.training.learner import Learner
     from forge_dagster.training.log import read
     from forge_dagster.training.loop import check_data
-    from forge_dagster.training.order import order_of
+    from forge_dagster.training.order import order_of, shares_of
     from forge_dagster.training.precision import notice, thread_limit, threads
+    from forge_dagster.training.retained import Retention
     from forge_dagster.training.router import RouterCounts
     from forge_dagster.training.validation import score_sources
     from forge_dagster.training.work import Work, work_out
 
+    refuse_mixture(inputs, config.limits)
     settings, how = config.settings, execution(parallel=True)
-    documents = open_documents(inputs["token_shards"], "train")
+    documents = open_documents(inputs["token_shards"], "train", inputs.get(START_SHARDS))
     held_out = open_documents(inputs["token_shards"], "validation")
     check_data(documents, settings)
     order = order_of(documents, settings, config.seed)
-    shares = realised(order, documents, settings.mixture, settings.steps * settings.rows)
+    shares = shares_of(order, documents, settings)
     refuse_if_apart(shares)
     (out / MIXTURE).write_text(json.dumps(shares, indent=1, sort_keys=True), encoding="utf-8")
     context.progress(0, settings.steps, notice(how.dtype) or f"training in {how.dtype}")
     with thread_limit(how.threads):
         model = begin(documents.vocab_size)
+        identity = identity_of(config, inputs)
+        retention = Retention(context.cache, context.work, documents, order, settings, identity, made_by(how.numerics))
+        begun = retention.adopt(tell=lambda text: context.progress(0, settings.steps, text))
+        (context.beside / BEGUN).write_text(json.dumps({"after_step": begun}), encoding="utf-8")
         work = Work(
             seed=config.seed,
             shape=config.model,
             settings=Settings(**config.settings.model_dump(include=set(Settings.model_fields))),
             inputs=dict(inputs),
             folder=context.work,
-            identity=_identity(config, inputs),
+            identity=identity,
             execution=how,
-            peak=matmul_peak(how, context.cache) * how.world_size,
+            peak=None if elsewhere(how) else matmul_peak(how, context.cache) * how.world_size,
         )
         if how.world_size == 1:
             outcome = work_out(Learner(model, documents, settings, how), work, held_out, context)
@@ -107,6 +140,7 @@ def train(
     write_cost(out, tokens=outcome.steps * settings.batch_tokens, operations=outcome.operations)
     rows = read(outcome.log)
     _keep_beside(rows, context)
+    retention.retain()
     return Report(
         counts={
             "parameters": model.num_parameters(),
@@ -197,7 +231,8 @@ def _keep_beside(rows: list[dict[str, Any]], context: StageContext) -> None:
     from forge_dagster.training.plots import draw
 
     shutil.copyfile(context.work / "log.jsonl", context.beside / "log.jsonl")
-    shutil.copyfile(context.cache / "matmul-peak.json", context.beside / "matmul-peak.json")
+    measured = [folder / "matmul-peak.json" for folder in (context.work, context.cache)]
+    shutil.copyfile(next(path for path in measured if path.is_file()), context.beside / "matmul-peak.json")
     write_csv(rows, context.beside / "log.csv")
     if any("router" in row for row in rows):
         write_router_csv(rows, context.beside / "router.csv")
@@ -208,10 +243,22 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def _identity(config: TrainingJob[Any], inputs: Mapping[str, Path]) -> dict[str, str]:
+def made_by(numerics: Mapping[str, Any]) -> dict[str, Any]:
+    """What else decides the bits of a step: code with its libraries, numerics, and the processor."""
+    return {
+        # The closure of `continued` holds that of `base`.
+        "code_version": code_version("forge_dagster.stages.continued"),
+        "processor": _digest(sorted(cpu_flags())),
+        **numerics,
+    }
+
+
+def identity_of(config: TrainingJob[Any], inputs: Mapping[str, Path]) -> dict[str, str]:
     """Return what is trained on what, part by part, without what does not change the result."""
     shards, weights = inputs["token_shards"], inputs.get("weights")
     start = sha256_file(weights / "weights.json") if weights else config.shape.model_dump(mode="json")
+    if START in inputs:
+        start = sha256_file(inputs[START] / "model.safetensors")
     return {
         "seed": str(config.seed),
         "model": _digest(start),

@@ -1,6 +1,5 @@
 """The continued stage: open weights trained further on the token shards; a share of general text may be replayed."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NEEDS = ("token_shards", "weights")
-FORGETTING = "forgetting.json"
 
 
 class Settings(training.Settings):
@@ -51,51 +49,22 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[Settings], out: Path, co
     """
     from forge_dagster.model.folder import load_model
     from forge_dagster.model.start import starting_model
+    from forge_dagster.training.forgetting import by_source, write_forgetting
 
+    names = config.settings.mixture.sources if config.settings.mixture else None
     before: dict[str, float] = {}
 
     def begin(vocab_size: int) -> "PreTrainedModel":
         model = starting_model(inputs["weights"], inputs["tokenizer"])
-        before.update(_by_source(model, inputs["token_shards"], config.settings, context))
+        before.update(by_source(model, inputs["token_shards"], config.settings, context, names))
         return model
 
     report = base.train(inputs, config, out, context, begin)
-    after = _by_source(load_model(out), inputs["token_shards"], config.settings, context)
+    after = by_source(load_model(out), inputs["token_shards"], config.settings, context, names)
     replay = config.settings.replay
-    forgotten = {} if replay is None else {"forgotten_bits_per_byte": after[replay] - before[replay]}
-    told = {
-        "replay": replay,
-        "measure": "validation bits per byte, in windows of sequence_length",
-        "sources": {name: {"before": before[name], "after": after[name]} for name in before},
-    }
-    (out / FORGETTING).write_text(json.dumps(told, indent=1, sort_keys=True), encoding="utf-8")
-    metrics = {
-        **{f"{name}_bits_per_byte_before": score for name, score in before.items()},
-        **{f"{name}_bits_per_byte_after": score for name, score in after.items()},
-        **forgotten,
-    }
+    forgotten = None if replay is None else after[replay] - before[replay]
+    metrics = write_forgetting(out, before, after, forgotten, {"replay": replay})
     return report.model_copy(update={"metrics": {**report.metrics, **metrics}})
-
-
-def _by_source(model: "PreTrainedModel", shards: Path, settings: Settings, context: StageContext) -> dict[str, float]:
-    """Validation bits per byte of each source of the mixture; without one, of every source."""
-    from forge_dagster.tokens.reader import open_documents
-    from forge_dagster.training.precision import thread_limit, threads
-    from forge_dagster.training.validation import bits_per_byte
-
-    read = settings.mixture.sources if settings.mixture else open_documents(shards, "validation").sources
-    scores = {}
-    with thread_limit(threads()):
-        for name in sorted(read):
-            context.progress(0, settings.steps, f"scoring {name}")
-            scores[name] = bits_per_byte(
-                model,
-                shards,
-                most_tokens=settings.validation_tokens,
-                source=name,
-                window=settings.sequence_length,
-            )
-    return scores
 
 
 STAGE = replace(base.STAGE, run=run)

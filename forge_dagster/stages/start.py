@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from forge_dagster.corpus.rights import refuse_mixture
 from forge_dagster.stage import NoConfig, Report, Stage, StageContext
 from forge_dagster.stages.base import CHECK_NAMES, check
 from forge_dagster.training.job import TrainingJob
@@ -18,6 +19,7 @@ def run(inputs: Mapping[str, Path], config: TrainingJob[NoConfig], out: Path, co
     from forge_dagster.training.cost import write_cost
     from forge_dagster.training.precision import thread_limit, threads
 
+    refuse_mixture(inputs, config.limits)
     with thread_limit(threads()):
         model = starting_model(inputs["weights"], inputs["tokenizer"])
     write_model(model, inputs["tokenizer"], out)

@@ -26,6 +26,8 @@ from forge_dagster.tokens.reader import Documents
 TOLERANCE = 0.02
 """Distance between declared and realised share of a source beyond which a training is refused."""
 CHECK_NAME = "mixture_is_as_declared"
+REPLAYED = "replayed documents"
+"""Where a training goes on from a model, the part of the documents that this was trained on."""
 
 CIRCLE = 1 << 64
 STRIDE = 0x9E3779B97F4A7C15
@@ -65,6 +67,9 @@ class ReadingOrder(Protocol):
     def read(self, rows: int) -> np.ndarray:
         """Tokens of each document in the first `rows` rows."""
 
+    def rows_with(self, document: int, rows: int) -> list[tuple[int, int]]:
+        """(row, tokens) of each piece of a document among the first `rows` rows, in order."""
+
 
 @dataclass(frozen=True, eq=False)
 class MixedOrder:
@@ -103,6 +108,19 @@ class MixedOrder:
         for part, (members, order) in enumerate(zip(self.members, self.orders, strict=True)):
             tokens[members] = order.read(self.rows_before(part, rows))
         return tokens
+
+    def rows_with(self, document: int, rows: int) -> list[tuple[int, int]]:
+        """(row, tokens) of each piece of a document among the first `rows` rows, in order; none if no source has it."""
+        for part, members in enumerate(self.members):
+            place = int(np.searchsorted(members, document))
+            if place < len(members) and members[place] == document:
+                pieces = self.orders[part].rows_with(place, self.rows_before(part, rows))
+                return [(self._row_of(part, own, rows), tokens) for own, tokens in pieces]
+        return []
+
+    def _row_of(self, part: int, own: int, rows: int) -> int:
+        """Which of the first `rows` rows is row number `own` of a source."""
+        return bisect_right(range(rows + 1), own, key=lambda row: self.rows_before(part, row)) - 1
 
     def rows_before(self, part: int, row: int) -> int:
         """Rows of source number `part` among the first `row` rows."""
@@ -198,17 +216,18 @@ def realised(order: ReadingOrder, documents: Documents, mixture: Mixture | None,
 
 
 def judge(mixture: Mapping[str, Any]) -> Finding:
-    """Judge what `realised` returned; binding where the recipe declares shares."""
+    """Judge what was realised; binding where the recipe declares shares, and for the share of replayed documents."""
+    replayed = {REPLAYED: mixture[REPLAYED]} if REPLAYED in mixture else {}
     apart = {
         name: {"declared": row["declared"], "realised": row["realised"]}
-        for name, row in mixture["sources"].items()
-        if abs(row["declared"] - row["realised"]) > TOLERANCE
+        for name, row in {**mixture["sources"], **replayed}.items()
+        if abs(row["declared"] - row["realised"]) > row.get("tolerance", TOLERANCE)
     }
     return Finding(
         name=CHECK_NAME,
         passed=not apart,
         observed={"apart": apart, "tolerance": TOLERANCE},
-        blocking=mixture["declared_in_recipe"],
+        blocking=mixture["declared_in_recipe"] or REPLAYED in apart,
     )
 
 

@@ -64,6 +64,27 @@ class Order:
         tokens[order] += np.clip(rest - (ends - lengths), 0, lengths)
         return tokens
 
+    def rows_with(self, document: int, rows: int) -> list[tuple[int, int]]:
+        """(row, tokens) of each piece of a document among the first `rows` rows, in order; the inverse of `row`.
+
+        It sorts nothing: a document begins after the lengths of all whose key is smaller.
+        """
+        total, length, end = self.tokens, int(self.lengths[document]), rows * self.sequence_length
+        found: list[tuple[int, int]] = []
+        for epoch in range(-(-end // total)):
+            keys = order_keys(self.seed, epoch, len(self.lengths))
+            before = int(self.lengths[keys < keys[document]].sum())
+            if (same := np.flatnonzero(keys[:document] == keys[document])).size:
+                before += int(self.lengths[same].sum())
+            place = epoch * total + before
+            stop = min(place + length, end)
+            while place < stop:
+                row = place // self.sequence_length
+                upto = min(stop, (row + 1) * self.sequence_length)
+                found.append((row, upto - place))
+                place = upto
+        return found
+
     def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the documents in their order, and where each ends in the epoch's stream."""
         if epoch not in self._epochs:
@@ -79,10 +100,14 @@ def permutation(seed: int, epoch: int, count: int) -> np.ndarray:
 
     Written out rather than taken from NumPy, whose generators may change their streams between versions (NEP 19).
     """
+    return np.argsort(order_keys(seed, epoch, count), kind="stable")
+
+
+def order_keys(seed: int, epoch: int, count: int) -> np.ndarray:
+    """Return what each document is sorted by; of equal ones the lower number comes first."""
     with np.errstate(over="ignore"):
         state = _mix(np.array([seed], dtype=np.uint64)) + np.uint64(epoch)
-        keys = _mix(_mix(state) + np.arange(count, dtype=np.uint64))
-    return np.argsort(keys, kind="stable")
+        return _mix(_mix(state) + np.arange(count, dtype=np.uint64))
 
 
 def permutation_start(seed: int) -> int:

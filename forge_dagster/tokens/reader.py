@@ -17,7 +17,8 @@ from forge_dagster.tokens.control import END_OF_TEXT_ID
 class Documents:
     """The documents of one split, in the order of the index; document i has `lengths[i]` tokens.
 
-    A document's length includes its closing `<|end_of_text|>`, `sizes[i]` is its text in UTF-8 bytes.
+    A document's length includes its closing `<|end_of_text|>`, `sizes[i]` is its text in UTF-8 bytes: 0 if it was
+    erased and its place alone is left.
     """
 
     shards: tuple[np.ndarray, ...]
@@ -29,6 +30,8 @@ class Documents:
     """Of each document the number of its source in `sources`."""
     sources: tuple[str, ...]
     vocab_size: int
+    seen: np.ndarray | None = None
+    """Whether a document is one that a training goes on from; None where it begins from nothing."""
 
     @property
     def tokens(self) -> int:
@@ -47,7 +50,7 @@ class Documents:
     def only(self, numbers: np.ndarray) -> "Documents":
         """These documents alone, in their order."""
         parts = {name: getattr(self, name)[numbers] for name in ("shard", "starts", "lengths", "sizes", "source")}
-        return replace(self, **parts)
+        return replace(self, **parts, seen=None if self.seen is None else self.seen[numbers])
 
     def window(self, document: int, start: int, length: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (inputs, labels), each [length]: labels are tokens start .. start+length of the document.
@@ -64,8 +67,11 @@ class Documents:
         return inputs, labels
 
 
-def open_documents(folder: Path, split: str) -> Documents:
-    """Map one split of token shards. Raises IntegrityError if a shard is missing, shorter or longer than stated."""
+def open_documents(folder: Path, split: str, before: Path | None = None) -> Documents:
+    """Map one split of token shards; `before` are those that a training goes on from.
+
+    Raises IntegrityError if a shard is missing, shorter or longer than stated.
+    """
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     dtype = np.dtype(meta["dtype"])
     names = [shard["name"] for shard in meta["splits"][split]["shards"]]
@@ -77,7 +83,7 @@ def open_documents(folder: Path, split: str) -> Documents:
                 f"{path.name} has {size} bytes, its record says {shard['tokens'] * dtype.itemsize}",
                 mend="make the token shards again",
             )
-    columns = ["split", "source", "shard", "start", "length", "bytes"]
+    columns = ["document", "split", "source", "shard", "start", "length", "bytes"]
     index = pq.read_table(folder / "documents.parquet", columns=columns)
     index = index.filter(pc.equal(index.column("split"), split))
     sources = sorted(pc.unique(index.column("source")).to_pylist())
@@ -90,4 +96,11 @@ def open_documents(folder: Path, split: str) -> Documents:
         source=pc.index_in(index.column("source"), value_set=pa.array(sources, pa.string())).to_numpy(),
         sources=tuple(sources),
         vocab_size=meta["vocab_size"],
+        seen=None if before is None else pc.is_in(index.column("document"), value_set=trained_on(before)).to_numpy(),
     )
+
+
+def trained_on(shards: Path) -> pa.Array:
+    """Ids of the training documents of token shards."""
+    index = pq.read_table(shards / "documents.parquet", columns=["document", "split"])
+    return index.filter(pc.equal(index.column("split"), "train")).column("document").combine_chunks()

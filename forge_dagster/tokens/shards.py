@@ -1,6 +1,7 @@
 """Hop 8: the corpus as memory-mapped token shards, with an index that says which document every token comes from."""
 
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,9 @@ import pyarrow.parquet as pq
 from tokenizers import Encoding, Tokenizer
 
 from forge_dagster.errors import DataError, InterruptedRun
-from forge_dagster.stage import Finding, NoConfig, Report, Stage, StageContext
+from forge_dagster.exclusion import Hole, Layout, rest_of
+from forge_dagster.provenance.files import sha256_file
+from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 from forge_dagster.tokens.control import END_OF_TEXT_ID
 from forge_dagster.tokens.encoding import load_encoder
 
@@ -36,18 +39,27 @@ INDEX = pa.schema(
         ("bytes", pa.int64()),
     ]
 )
-"""`start` and `length` count tokens (the closing `<|end_of_text|>` included), `bytes` the UTF-8 bytes of the text."""
+"""`start` and `length` count tokens (the closing `<|end_of_text|>` included), `bytes` the UTF-8 bytes of the text: 0 in
+the place of an erased document, from which nothing is learnt."""
 READ = ("id", "source", "text")
 CHECK_NAMES = ("index_covers_shards", "documents_are_closed", "tokens_in_vocabulary")
 
 
-def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageContext) -> Report:
+class ShardsConfig(FrozenModel):
+    """The layouts that erasures left; one holds where the documents and the tokenizer are those it was made for."""
+
+    layouts: tuple[Layout, ...] = ()
+
+
+def run(inputs: Mapping[str, Path], config: ShardsConfig, out: Path, context: StageContext) -> Report:
     """Encode train.parquet and validation.parquet; each document is followed by `<|end_of_text|>`.
 
-    Writes <split>-<nnnnn>.bin (little endian), documents.parquet in reading order, and meta.json.
+    Writes <split>-<nnnnn>.bin (little endian), documents.parquet in reading order, and meta.json. In the place of an
+    erased document stand as many `<|end_of_text|>` as it had tokens, so that the order of all others stays.
     Memory does not grow with the corpus. Raises DataError if a split has no document.
     """
     encoder = load_encoder(inputs["tokenizer"])
+    holes = _holes(inputs, config)
     vocabulary = encoder.get_vocab_size()
     dtype = np.dtype("<u2") if vocabulary <= 1 << 16 else np.dtype("<u4")
     files = {split: pq.ParquetFile(inputs["corpus"] / f"{split}.parquet") for split in SPLITS}
@@ -57,19 +69,23 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
     with pq.ParquetWriter(out / "documents.parquet", INDEX, compression="zstd") as index:
         for split, file in files.items():
             writer = _ShardWriter(out, split, dtype)
+            empty = deque(holes if split == "train" else ())
             for batch, encoded in _encoded(encoder, file):
                 sizes = pc.binary_length(batch.column("text"))
-                rows = [
-                    {"document": document, "split": split, "source": source, "bytes": size, **writer.add(encoding.ids)}
-                    for document, source, size, encoding in zip(
-                        *(column.to_pylist() for column in (batch["id"], batch["source"], sizes)), encoded, strict=True
-                    )
-                ]
+                rows: list[dict[str, Any]] = []
+                for document, source, size, encoding in zip(
+                    *(column.to_pylist() for column in (batch["id"], batch["source"], sizes)), encoded, strict=True
+                ):
+                    rows += _places_of(empty, writer)
+                    place = writer.add(encoding.ids)
+                    rows.append({"document": document, "split": split, "source": source, "bytes": size, **place})
                 index.write_table(pa.Table.from_pylist(rows, INDEX))
-                done += len(rows)
+                done += len(batch)
                 context.progress(done, total, f"documents encoded ({split})")
                 if context.cancelled():
                     raise InterruptedRun("encoding stopped", mend="run the same command again")
+            if rest := _places_of(empty, writer):
+                index.write_table(pa.Table.from_pylist(rest, INDEX))
             writer.close()
             if not writer.documents:
                 raise DataError(
@@ -85,7 +101,27 @@ def run(inputs: Mapping[str, Path], config: NoConfig, out: Path, context: StageC
             }
     (out / "meta.json").write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     counts = {f"{split}_{key}": meta["splits"][split][key] for split in SPLITS for key in ("documents", "tokens")}
-    return Report(counts=counts)
+    return Report(counts={**counts, "erased": len(holes)})
+
+
+def _holes(inputs: Mapping[str, Path], config: ShardsConfig) -> tuple[Hole, ...]:
+    """The places that stay empty, in order; none unless all that is left is as when the list was signed."""
+    if not config.layouts:
+        return ()
+    tokenizer = sha256_file(inputs["tokenizer"] / "tokenizer.json")
+    rest = rest_of(pq.read_table(inputs["corpus"] / "train.parquet", columns=["id"])["id"].to_pylist())
+    fitting = [each for each in config.layouts if (each.tokenizer, each.rest) == (tokenizer, rest)]
+    return tuple(sorted(fitting[-1].holes, key=lambda hole: hole.number)) if fitting else ()
+
+
+def _places_of(empty: deque[Hole], writer: "_ShardWriter") -> list[dict[str, Any]]:
+    """Rows of the empty places that come next, once they are written."""
+    rows: list[dict[str, Any]] = []
+    while empty and empty[0].number == writer.documents:
+        hole = empty.popleft()
+        place = writer.add([END_OF_TEXT_ID] * (hole.length - 1))
+        rows.append({"document": hole.document, "split": "train", "source": hole.source, "bytes": 0, **place})
+    return rows
 
 
 def _encoded(encoder: Tokenizer, file: pq.ParquetFile) -> Iterator[tuple[pa.Table, list[Encoding]]]:

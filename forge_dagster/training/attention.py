@@ -21,8 +21,10 @@ class _Attention(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
         heads = query.shape[:2]
         query, key, value = (x.flatten(0, 1) for x in (query, key, value))
-        scores = torch.bmm(query, key.mT)
-        scores = scores.mul_(scale) if mask is None else scores.unflatten(0, heads).mul_(scale).add_(mask).flatten(0, 1)
+        scores = query.new_zeros(*heads, query.size(1), key.size(1))
+        if mask is not None:
+            scores.copy_(mask)  # the product is added to it: a pass less for scale and mask each
+        scores = scores.flatten(0, 1).baddbmm_(query, key.mT, alpha=scale)
         shares = torch.softmax(scores, -1)
         ctx.save_for_backward(query, key, value, shares)
         ctx.scale, ctx.heads = scale, heads
@@ -34,8 +36,8 @@ class _Attention(torch.autograd.Function):
         grad = upstream[0].flatten(0, 1).to(shares.dtype)
         grad_value = torch.bmm(shares.mT, grad)
         grad_scores = torch._softmax_backward_data(torch.bmm(grad, value.mT), shares, -1, shares.dtype)
-        grad_query = torch.bmm(grad_scores, key).mul_(ctx.scale)
-        grad_key = torch.bmm(grad_scores.mT, query).mul_(ctx.scale)
+        grad_query = torch.baddbmm(query, grad_scores, key, beta=0, alpha=ctx.scale)
+        grad_key = torch.baddbmm(key, grad_scores.mT, query, beta=0, alpha=ctx.scale)
         return (*(x.unflatten(0, ctx.heads) for x in (grad_query, grad_key, grad_value)), None, None)
 
 

@@ -27,7 +27,10 @@ class Batch(NamedTuple):
 
 
 def pack(documents: Documents, rows: Sequence[Sequence[Span]], sequence_length: int) -> Batch:
-    """Lay the spans of each row side by side; the end of a short row is filled with places that are not scored."""
+    """Lay the spans of each row side by side.
+
+    The end of a short row is filled with places that are not scored, and so are those of erased documents.
+    """
     shape = (len(rows), sequence_length)
     inputs, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     labels = np.full(shape, IGNORED, np.int64)
@@ -35,7 +38,9 @@ def pack(documents: Documents, rows: Sequence[Sequence[Span]], sequence_length: 
         begin = 0
         for span in spans:
             end = begin + span.length
-            inputs[number, begin:end], labels[number, begin:end] = documents.window(*span)
+            inputs[number, begin:end], wanted = documents.window(*span)
+            if documents.sizes[span.document]:
+                labels[number, begin:end] = wanted
             positions[number, begin:end] = np.arange(span.length)
             begin = end
         positions[number, begin:] = np.arange(sequence_length - begin)

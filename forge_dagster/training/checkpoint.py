@@ -133,18 +133,19 @@ def resume(folder: Path, identity: Mapping[str, str], *, tell: Callable[[str], N
     return found
 
 
-def preflight(folder: Path, size: int) -> None:
+def preflight(folder: Path, size: int, *, retained: int = 0) -> None:
     """Raise StorageError unless the disk holds the checkpoints of a training; `size` is one's bytes, about.
 
-    Two newest and two to go back to are kept, and one is staged while they are.
+    Two newest and two to go back to are kept, and one is staged while they are; `retained` more outlive the training.
     """
+    count = KEEP + 2 + 1 + retained
     folder.mkdir(parents=True, exist_ok=True)
     standing = sum(file.stat().st_size for path in checkpoints(folder) for file in path.iterdir())
-    need, free = (KEEP + 2 + 1) * size - standing, shutil.disk_usage(folder).free
+    need, free = count * size - standing, shutil.disk_usage(folder).free
     if free < need:
         raise StorageError(
             f"{folder} has {free / 1e6:,.0f} MB free, the checkpoints of this training take {need / 1e6:,.0f} MB more",
-            rule=f"there is room for {KEEP + 2 + 1} checkpoints of {size / 1e6:,.0f} MB before a training begins",
+            rule=f"there is room for {count} checkpoints of {size / 1e6:,.0f} MB before a training begins",
             mend="free space there, or set FORGE_HOME to a larger disk",
         )
 

@@ -36,9 +36,9 @@ class Cost:
         return self.a_token * sum(lengths) + self.a_pair * pairs
 
 
-def write_cost(out: Path, *, tokens: int, operations: int) -> None:
+def write_cost(out: Path, *, tokens: int, operations: int, formula: str = FORMULA) -> None:
     """Write into a checkpoint what its stage cost: tokens that the model learned from, padding not counted."""
-    body = {"tokens": tokens, "floating_point_operations": operations, "formula": FORMULA}
+    body = {"tokens": tokens, "floating_point_operations": operations, "formula": formula}
     (out / COST).write_bytes(canonical_json(body) + b"\n")
 
 

@@ -26,7 +26,8 @@ class DistillationTrainer(SFTTrainer):
 
     def __init__(self, *, teacher: PreTrainedModel, temperature: float, hard_share: float, **options: Any) -> None:
         super().__init__(**options)
-        self.teacher = teacher.requires_grad_(False).eval()
+        # Prepared, it computes in the precision that the student does.
+        self.teacher = self.accelerator.prepare_model(teacher.requires_grad_(False).eval(), evaluation_mode=True)
         self.temperature, self.hard_share = temperature, hard_share
 
     def compute_loss(
@@ -42,7 +43,8 @@ class DistillationTrainer(SFTTrainer):
         with torch.no_grad():
             teacher = self.teacher(**inputs).logits[:, :-1][scored]
         student = outputs.logits[:, :-1][scored]
-        hard = functional.cross_entropy(student.float(), labels[:, 1:][scored])
+        with torch.set_grad_enabled(self.hard_share > 0 and torch.is_grad_enabled()):
+            hard = functional.cross_entropy(student.float(), labels[:, 1:][scored])
         soft = forward_kl(student, teacher, self.temperature)
         loss = self.hard_share * hard + (1 - self.hard_share) * self.temperature**2 * soft
         if self.aux_loss_enabled:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from forge_dagster.compute_profile import load_profile, profile_file
 from forge_dagster.errors import RecipeError
 from forge_dagster.training.precision import Dtype, effective_dtype, threads
 
@@ -57,20 +58,20 @@ class Execution:
 def execution(environment: Mapping[str, str] = os.environ, *, parallel: bool = False) -> Execution:
     """Read FORGE_DEVICE, FORGE_MICRO_BATCH (tokens), FORGE_COMPILE and FORGE_RECOMPUTE (0 or 1), FORGE_THREADS.
 
-    With `parallel`, for what may run as several processes, also FORGE_PROCESSES (of a host, 1 if not given),
-    FORGE_HOSTS (1) and FORGE_ZERO (1). Raises RecipeError on a value that is none.
+    With `parallel`, for what may run as several processes, also how it is spread: by the `training` of the compute
+    profile, whose processes share FORGE_THREADS, if there is one; else by FORGE_PROCESSES (of a host, 1 if not given),
+    FORGE_HOSTS (1) and FORGE_ZERO (1). Raises RecipeError on a value that is none, and where a variable says
+    other than the profile.
     """
     device = environment.get("FORGE_DEVICE", "cpu")
     if device not in DEVICES:
         raise _broken("FORGE_DEVICE", device, f"one of {', '.join(DEVICES)}")
-    processes = _count("FORGE_PROCESSES", 1, environment) if parallel else 1
-    hosts = _count("FORGE_HOSTS", 1, environment) if parallel else 1
-    stage = _count("FORGE_ZERO", 1, environment)
-    if stage not in ZERO_STAGES:
-        raise _broken("FORGE_ZERO", str(stage), f"one of {', '.join(map(str, ZERO_STAGES))}")
+    processes, hosts, stage = _spread(environment) if parallel else (1, 1, 1)
+    # On a cluster the pod of a step is told the cores of the whole host.
+    told, profiled = "FORGE_THREADS" in environment, profile_file(environment) is not None
     return Execution(
         dtype="bfloat16" if device == "cuda" else effective_dtype(),
-        threads=threads() if "FORGE_THREADS" in environment else max(threads() // processes, 1),
+        threads=threads() if told and not profiled else max(threads() // processes, 1),
         device=device,
         micro_batch_tokens=_count("FORGE_MICRO_BATCH", MICRO_BATCH_TOKENS, environment),
         compiled=_flag("FORGE_COMPILE", environment),
@@ -79,6 +80,26 @@ def execution(environment: Mapping[str, str] = os.environ, *, parallel: bool = F
         hosts=hosts,
         zero_stage=stage if processes * hosts > 1 else 0,
     )
+
+
+def _spread(environment: Mapping[str, str]) -> tuple[int, int, int]:
+    """Processes of a host, hosts, and the stage of ZeRO."""
+    stage = _count("FORGE_ZERO", 1, environment)
+    if stage not in ZERO_STAGES:
+        raise _broken("FORGE_ZERO", str(stage), f"one of {', '.join(map(str, ZERO_STAGES))}")
+    path = profile_file(environment)
+    if path is None:
+        return _count("FORGE_PROCESSES", 1, environment), _count("FORGE_HOSTS", 1, environment), stage
+    told = load_profile(path).training
+    for name, key in (("FORGE_PROCESSES", "processes"), ("FORGE_HOSTS", "hosts"), ("FORGE_ZERO", "zero_stage")):
+        value = getattr(told, key)
+        if _count(name, value, environment) != value:
+            raise RecipeError(
+                f"{name} = {environment[name]!r}, but training.{key} = {value} in {path}",
+                rule="where FORGE_COMPUTE names a compute profile, that alone says how a training is spread",
+                mend=f"unset {name}, or change the profile",
+            )
+    return told.processes, told.hosts, told.zero_stage
 
 
 def _count(name: str, without: int, environment: Mapping[str, str]) -> int:

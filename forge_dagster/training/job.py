@@ -4,7 +4,7 @@ from typing import Generic, TypeVar
 
 from pydantic import Field
 
-from forge_dagster.recipe import ModelSpec
+from forge_dagster.recipe import Limits, ModelSpec
 from forge_dagster.stage import FrozenModel
 
 Settings = TypeVar("Settings", bound=FrozenModel)
@@ -16,6 +16,7 @@ class TrainingJob(FrozenModel, Generic[Settings]):
     seed: int = Field(ge=0)
     model: ModelSpec | None = Field(description="the shape of a model made from scratch; none if from open weights")
     settings: Settings
+    limits: Limits | None = Field(default=None, description="of the first stage: terms that its documents may have")
 
     @property
     def shape(self) -> ModelSpec:

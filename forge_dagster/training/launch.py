@@ -1,46 +1,41 @@
-"""Starts the processes of a training by torchrun, as a cluster does, follows them, and takes up what they made."""
+"""How a training of several processes is started: the one command of every host, and what starts hosts must do."""
 
-import json
-import os
-import re
-import shutil
-import signal
-import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from forge_dagster import errors
-from forge_dagster.errors import RecipeError, WorkerDied
+from forge_dagster.home import home
 from forge_dagster.stage import StageContext
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-    from forge_dagster.training.loop import Outcome
     from forge_dagster.training.work import Work
 
-WORK, PROGRESS, STOP, ERRORS, TRAINED, OUTPUT = (
+WORK, PROGRESS, STOP, ERRORS, TRAINED, OUTPUT, MET = (
     "work.json",
     "progress.json",
     "stop",
     "errors",
     "trained",
     "torchrun.log",
+    "met",
 )
 """Files and folders by which the stage and its workers speak, in the work folder."""
 LAUNCHER = "FORGE_LAUNCHER"
-"""Variable that names the process of the stage to its workers."""
+"""Variable that names the process of the stage to the workers of its own host."""
 TIME_TO_SAVE = 600
 """Seconds that torchrun lets its workers finish a step and save in, once it is told to stop."""
-LOOK_EVERY = 0.2
+CARRIED = ("NCCL_", "GLOO_", "TORCH_", "UCX_", "FI_")
+"""Beginnings of the variables that a host elsewhere takes over: they tell libraries about the network."""
+CARRIED_WHOLE = ("FORGE_HOME", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "PYTHONNOUSERSITE")
 
 
-def command(work: "Work", *, host: int, meeting: str) -> list[str]:
-    """Return the command of one host; `meeting`: a file on one host, host:port of host 0 on several."""
+def command(work: "Work", *, host: int | str, meeting: str) -> list[str]:
+    """Return the command of one host; `meeting`: a file on one host, host:port of host 0 on several.
+
+    `host`: its number, or the variable that tells it there.
+    """
     how = work.execution
     if how.hosts == 1:
         place = ["--rdzv-backend", "c10d", "--rdzv-endpoint", meeting, "--rdzv-conf", "store_type=file"]
@@ -55,94 +50,51 @@ def command(work: "Work", *, host: int, meeting: str) -> list[str]:
     ]  # fmt: skip
 
 
-def launch(model: "PreTrainedModel", work: "Work", context: StageContext) -> "Outcome":
-    """Train in processes of their own and put the weights into `model`.
-
-    Raises what a worker raised; WorkerDied, with rank and exit code, if one ended without a word. The others are
-    stopped by torchrun.
-    """
-    folder, meeting = work.folder, work.folder / f"meeting-{uuid.uuid4().hex}"
-    for left in (folder / ERRORS, folder / TRAINED):
-        shutil.rmtree(left, ignore_errors=True)
-    for file in (folder / STOP, *folder.glob("meeting-*")):
-        file.unlink(missing_ok=True)
-    (folder / WORK).write_text(work.model_dump_json(), encoding="utf-8")
-    place = str(meeting) if work.execution.hosts == 1 else rendezvous()
-    for host in range(1, work.execution.hosts):
-        context.progress(0, 0, "on host " + " ".join([str(host), *command(work, host=host, meeting=place)]))
-    with (folder / OUTPUT).open("wb") as output:
-        process = subprocess.Popen(
-            command(work, host=0, meeting=place),
-            env=os.environ | {LAUNCHER: str(os.getpid()), "OMP_NUM_THREADS": str(work.execution.threads)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        _follow(process, folder, context)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-    if process.returncode:
-        _raise(folder, process.returncode)
-    return _take_up(model, work)
+def asset_of(work: "Work") -> str:
+    """The asset that is trained, by its work folder, which is ASSET/FINGERPRINT; empty outside a home."""
+    folder, above = work.folder.resolve(), home().work.resolve()
+    return folder.parent.relative_to(above).as_posix() if folder.is_relative_to(above) else ""
 
 
-def rendezvous(environment: Mapping[str, str] = os.environ) -> str:
-    """Return where hosts meet, from FORGE_RENDEZVOUS. Raises RecipeError if it is no host:port."""
-    place = environment.get("FORGE_RENDEZVOUS", "")
-    if not re.fullmatch(r"[^\s:]+:\d+", place):
-        raise RecipeError(
-            f"FORGE_RENDEZVOUS = {place!r}",
-            rule="with FORGE_HOSTS above 1 it is the address of the first host and a free port of it, host:port",
-            mend="set the variable",
-        )
-    return place
+def variables(work: "Work", environment: Mapping[str, str]) -> dict[str, str]:
+    """What of an environment a host elsewhere needs; nothing else goes there, for it may hold passwords."""
+    found = {name: value for name, value in environment.items() if name in CARRIED_WHOLE or name.startswith(CARRIED)}
+    return dict(sorted((found | {"OMP_NUM_THREADS": str(work.execution.threads)}).items()))
 
 
-def _follow(process: "subprocess.Popen[bytes]", folder: Path, context: StageContext) -> None:
-    told = ""
-    while process.poll() is None:
-        time.sleep(LOOK_EVERY)
-        if context.cancelled():
-            (folder / STOP).touch()
-        now = (folder / PROGRESS).read_text(encoding="utf-8") if (folder / PROGRESS).is_file() else ""
-        if now != told:
-            told = now
-            context.progress(*json.loads(now))
+@dataclass(frozen=True)
+class Ended:
+    """How the hosts ended, all of them."""
+
+    succeeded: bool
+    who: str = ""
+    """Who failed first and how, as far as it is known."""
+    said: str = ""
+    """Where they printed, and the last of it."""
+    called_back: bool = False
+    """Whether their machines were wanted elsewhere: no fault of theirs, however often it happens."""
 
 
-def _raise(folder: Path, returncode: int) -> None:
-    """Raise what the first worker said, else what torchrun says of the one that died."""
-    for path in sorted((folder / ERRORS).glob("*.json"), key=lambda path: int(path.stem)):
-        said = json.loads(path.read_text(encoding="utf-8"))
-        if "errno" in said:
-            raise OSError(said["errno"], said["strerror"], said["filename"])
-        raise getattr(errors, said.pop("kind"))(said.pop("problem"), **said)
-    output = (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
-    cause = re.search(r"Root Cause.*?rank +: (\d+).*?exitcode +: (-?\d+)", output, re.DOTALL)
-    who = f"rank {cause[1]} ended with exit code {cause[2]}" if cause else f"torchrun ended with {returncode}"
-    raise WorkerDied(
-        f"{who}; the other processes were stopped",
-        rule="processes that train together end together",
-        mend=f"run again to go on from the last checkpoint; what they printed: {folder / OUTPUT}\n{output[-1500:]}",
-    )
+State = Literal["waiting", "running"] | Ended
 
 
-def _take_up(model: "PreTrainedModel", work: "Work") -> "Outcome":
-    import torch
+class Hosts(Protocol):
+    """The hosts of one training: all run or none, and all end when one does."""
 
-    from forge_dagster.training import checkpoint
-    from forge_dagster.training.guard import Guard
-    from forge_dagster.training.loop import Outcome
+    every: float
+    """Seconds between two looks."""
 
-    settings = work.settings
-    trained = checkpoint.load(work.folder / TRAINED, settings.steps)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(trained.tensors["model"][name])
-    guard = Guard(settings.spike_sigmas, **trained.state["guard"])
-    return Outcome(
-        steps=settings.steps, guard=guard, operations=trained.state["operations"], log=work.folder / "log.jsonl"
-    )
+    def clear(self) -> None:
+        """End what a stage that died left in this folder. Raises BusyError if another stage lives there."""
+
+    def start(self, context: StageContext, token: str) -> None:
+        """Start all hosts; `token` is what the pulse of this stage bears."""
+
+    def look(self) -> State:
+        """How they are; they wait until the first one is given a machine."""
+
+    def seen(self) -> str:
+        """Return what is to be told of hosts that do not meet."""
+
+    def end(self) -> None:
+        """End what still runs, and return when nothing of it is left."""

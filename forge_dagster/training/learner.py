@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from forge_dagster.tokens.order import Span
 from forge_dagster.tokens.reader import Documents
-from forge_dagster.training import attention
+from forge_dagster.training import attention, norm
 from forge_dagster.training.batches import Batch, pack
 from forge_dagster.training.checkpoint import Checkpoint
 from forge_dagster.training.cost import Cost
@@ -35,6 +35,8 @@ class Learner:
         torch.nn.Module.to(model, execution.device)
         if execution.device == "cpu" and settings.sequence_length <= SHORT:
             model.set_attn_implementation(attention.NAME)
+        if execution.device == "cpu" and not execution.compiled:
+            norm.use_blocked_norms(model)
         if execution.recompute:
             model.activation_checkpointing_enable({"use_reentrant": False})
         self.cost, self.objective = Cost(model), Objective(model, execution)

@@ -57,7 +57,7 @@ def pretrain(
     order = order_of(documents, settings, seed)
     folder = checkpoints or context.work / "checkpoints"
     if learner.is_main:
-        checkpoint.preflight(folder, learner.state_bytes)
+        checkpoint.preflight(folder, learner.state_bytes, retained=len(settings.retained_steps))
     found = learner.find(
         lambda: checkpoint.resume(folder, identity, tell=lambda text: context.progress(0, settings.steps, text)),
         lambda step: checkpoint.load(folder, step),
@@ -80,7 +80,7 @@ def pretrain(
         state = {"identity": dict(identity), "guard": guard.state(), "operations": recorder.operations}
         tensors = learner.tensors()
         if learner.is_main:
-            checkpoint.save(folder, steps_done, tensors, state, keep=guard.anchors)
+            checkpoint.save(folder, steps_done, tensors, state, keep={*guard.anchors, *settings.retained_steps})
         learner.agree()  # nobody goes on before it is saved
         return checkpoint.next_due(begun)
 
@@ -147,6 +147,8 @@ def check_data(documents: Documents, settings: Settings) -> None:
 
 
 def _due(done: int, settings: Settings, due: float) -> bool:
+    if done in settings.retained_steps:
+        return True
     if settings.checkpoint_every_steps is not None:
         return done % settings.checkpoint_every_steps == 0
     return time.monotonic() >= due

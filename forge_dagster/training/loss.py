@@ -20,12 +20,11 @@ class _HeadCrossEntropy(torch.autograd.Function):
         loss = hidden.new_zeros((), dtype=torch.float32)
         for begin in range(0, len(labels), CHUNK):
             rows, wanted = hidden[begin : begin + CHUNK].to(dtype), labels[begin : begin + CHUNK, None]
-            logits = (rows @ head.T).float()
-            logs = logits.logsumexp(-1, keepdim=True)
-            loss += (logs - logits.gather(-1, wanted)).sum()
+            logs = torch.log_softmax(rows @ head.T, -1, dtype=torch.float32)
+            loss -= logs.gather(-1, wanted).sum()
             if grad_hidden is None or grad_weight is None:
                 continue
-            grad = logits.sub_(logs).exp_()
+            grad = logs.exp_()
             grad.scatter_add_(-1, wanted, grad.new_full(wanted.shape, -1.0))
             grad = grad.to(dtype)
             grad_hidden[begin : begin + CHUNK] = grad @ head

@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
-from forge_dagster.training.batches import Batch
+from forge_dagster.training.batches import IGNORED, Batch
 from forge_dagster.training.execution import Execution
 from forge_dagster.training.loss import head_cross_entropy
 from forge_dagster.training.precision import autocast
@@ -36,8 +36,12 @@ class Objective(torch.nn.Module):
                 **({"output_router_logits": True} if self.routed else {}),
             )
         hidden, head = output.last_hidden_state.flatten(0, 1), self.model.get_output_embeddings().weight
-        labels = batch.labels.flatten().to(device)
-        loss = head_cross_entropy(hidden, head, labels, self.dtype) * (share / labels.numel())
+        labels = batch.labels.flatten()
+        scored = labels != IGNORED
+        if not scored.all():  # else all of it as it is: a copy of what is scored would cost time at every step
+            hidden, labels = hidden[scored.to(device)], labels[scored]
+        # What is not scored counts among the tokens of a batch: the others weigh as much as they did beside it.
+        loss = head_cross_entropy(hidden, head, labels.to(device), self.dtype) * (share / scored.numel())
         if not self.routed:
             return loss, loss.detach()
         balance = load_balancing_loss_func(output.router_logits, config.num_local_experts, config.num_experts_per_tok)

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from forge_dagster.provenance.energy import Rapl
 from forge_dagster.tokens.order import Span
 from forge_dagster.training.guard import Verdict
 from forge_dagster.training.learner import Learner
 from forge_dagster.training.log import Log
-from forge_dagster.training.meters import Energy, peak_memory
+from forge_dagster.training.meters import peak_memory
 from forge_dagster.training.router import RouterCounts
 
 
@@ -41,7 +42,7 @@ class Recorder:
         `peak`: operations a second that the machine can do at best, None if nobody measured.
         """
         self.learner, self.log = learner, Log(path, steps_done=steps_done)
-        self.routers, self.energy = RouterCounts(learner.model), Energy()
+        self.routers, self.energy = RouterCounts(learner.model), Rapl()
         self.peak, self.operations = peak, operations
         self.validate, self.validation = validate, dict[str, float]()
 

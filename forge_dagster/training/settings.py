@@ -7,8 +7,18 @@ from pydantic import Field, model_validator
 from forge_dagster.stage import FrozenModel
 from forge_dagster.tokens.mixture import Mixture
 
-WATCHING = frozenset({"checkpoint_every_steps", "validate_every_steps"})
+WATCHING = frozenset({"checkpoint_every_steps", "validate_every_steps", "retain_every_steps"})
 """Settings that do not change the result."""
+
+
+RATES = ("muon_lr", "embedding_lr", "head_lr", "norm_lr", "router_lr")
+
+
+class Replay(FrozenModel):
+    """Parts of a training that goes on from a model: documents that are new to it, and replayed ones."""
+
+    share: float = Field(gt=0, lt=1, description="least share of the tokens that are of documents it was trained on")
+    epochs: float = Field(gt=0, allow_inf_nan=False, description="most times a token of a new document is read")
 
 
 class Settings(FrozenModel):
@@ -29,6 +39,9 @@ class Settings(FrozenModel):
     mixture: Mixture | None = Field(
         default=None, description="share and epochs of each source; without it all documents are read alike"
     )
+    going_on: Replay | None = Field(
+        default=None, description="set by a retraining policy of the method continue, and by nothing else"
+    )
     clip_norm: float = Field(gt=0, description="gradients of a larger norm are scaled down to it")
     spike_sigmas: float = Field(
         gt=0, description="a step whose loss or gradient norm lies this many deviations above the last 128 is skipped"
@@ -42,6 +55,13 @@ class Settings(FrozenModel):
         default=None, ge=1, description="steps between mid-run checkpoints; every 20 seconds if not given"
     )
 
+    retain_every_steps: int | None = Field(
+        default=None,
+        ge=1,
+        description="steps between the checkpoints that outlive the training, for `forge erase` and `forge reproduce`; "
+        "two in a training if not given",
+    )
+
     @property
     def rows(self) -> int:
         """Rows of a batch."""
@@ -50,6 +70,16 @@ class Settings(FrozenModel):
     @property
     def steps(self) -> int:
         return self.tokens // self.batch_tokens
+
+    @property
+    def retained_steps(self) -> frozenset[int]:
+        """Steps after which a checkpoint is kept for good, with the anchors that each may go back to."""
+        kept: set[int] = set()
+        every = self.retain_every_steps or -(-self.steps // 3)
+        for step in range(every, self.steps, every):
+            anchor = step - step % self.rewind_steps
+            kept |= {step, anchor, max(anchor - self.rewind_steps, 0)}
+        return frozenset(kept)
 
     def validates_after(self, steps_done: int) -> bool:
         """Whether the training is validated after so many steps; its end is validated apart."""

@@ -1,7 +1,7 @@
 """Muon and AdamW over the flat partitions that ZeRO leaves to each process, and those partitions put together again."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,10 @@ class Layout:
         """Put the parts of all processes together: [parameters, numbers of one]."""
         return _gathered(part).flatten()[: len(group.names) * group.numel].view(-1, group.numel)
 
+    def each(self, group: Group, part: Tensor) -> Iterable[Tensor]:
+        """Return the parameters of a group whole, one after another."""
+        return self.whole(group, part)
+
     def part(self, group: Group, whole: Tensor, like: Tensor) -> Tensor:
         """Cut this process's part out of the whole; `like` is such a part."""
         size = like.numel()
@@ -86,6 +90,10 @@ class Sliced(Layout):
     def whole(self, group: Group, part: Tensor) -> Tensor:
         world = dist.get_world_size()
         return _gathered(part).view(world, len(group.names), -1).transpose(0, 1).flatten(1)[:, : group.numel]
+
+    def each(self, group: Group, part: Tensor) -> Iterable[Tensor]:
+        # Never all at once: the experts of a large mixture are more than one process can hold.
+        return (_gathered(one)[: group.numel] for one in part.view(len(group.names), -1))
 
     def part(self, group: Group, whole: Tensor, like: Tensor) -> Tensor:
         world, size = dist.get_world_size(), like.numel() // len(group.names)
@@ -169,8 +177,7 @@ class Sharded(torch.optim.Optimizer):
         for group, moments in self.moments.items():
             optimizer = "muon" if group.kind == "muon" else "adamw"
             for entry in group.entries:
-                whole = self.layout.whole(group, moments[entry])
-                for name, values in zip(group.names, whole, strict=True):
+                for name, values in zip(group.names, self.layout.each(group, moments[entry]), strict=True):
                     yield f"{optimizer}/{name}/{entry}", values.view(group.shape)
             for name in group.names if "step" in moments else ():
                 yield f"{optimizer}/{name}/step", moments["step"].clone()

@@ -21,6 +21,7 @@ from forge_dagster.stage import StageContext
 from forge_dagster.tokens.control import CONTROL, END
 from forge_dagster.training.job import TrainingJob
 from forge_dagster.training.precision import effective_dtype
+from forge_dagster.training.spent import Spent
 from forge_dagster.training.stop_rules import StopRules
 from forge_dagster.training.tuning import Tuning
 
@@ -156,7 +157,10 @@ def train(
     progress = Progress(context, figure)
     progress.trainer = trainer
     trainer.add_callback(progress)
+    spent = Spent([trainer.model, getattr(trainer, "ref_model", None)], context)
+    trainer.add_callback(spent)
     trainer.train(resume_from_checkpoint=trainer.find(context, identity))
+    spent.write()
     if progress.stopped:
         raise InterruptedRun(
             f"training stopped after step {trainer.state.global_step} of {trainer.state.max_steps}, which is saved",

@@ -1,8 +1,7 @@
 """Bits per byte on the validation shard: a loss that does not depend on the tokenizer."""
 
 import math
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +10,10 @@ from transformers import PreTrainedModel
 
 from forge_dagster.errors import DataError
 from forge_dagster.tokens.order import Span
-from forge_dagster.tokens.reader import Documents, open_documents
+from forge_dagster.tokens.reader import Documents
 from forge_dagster.training.batches import IGNORED, pack
 from forge_dagster.training.loss import token_cross_entropy
-from forge_dagster.training.precision import Dtype, autocast, effective_dtype
+from forge_dagster.training.precision import Dtype, autocast
 
 BATCH_TOKENS = 8192
 INTERIM_TOKENS = 16_384
@@ -32,46 +31,29 @@ class Scored(NamedTuple):
         return self.nats / math.log(2) / self.size
 
 
-def bits_per_byte(
-    model: PreTrainedModel,
-    shards: Path,
-    *,
-    batch_tokens: int = BATCH_TOKENS,
-    most_tokens: int | None = None,
-    dtype: Dtype | None = None,
-    source: str | None = None,
-    window: int | None = None,
-) -> float:
-    """Return the sum of -log2 p over all validation tokens, divided by the UTF-8 bytes of their text.
-
-    Documents are read whole, from `<|end_of_text|>` to `<|end_of_text|>`, in windows of `window` tokens (the model's
-    max_position_embeddings if not given) that do not see each other. `most_tokens` stops before the document that
-    would pass it, `source` reads one source alone. Raises DataError if the first document alone does, or if there is
-    none.
-    """
-    documents = open_documents(shards, "validation")
-    if source is not None:
-        documents = documents.only(documents.of_source(source))
-    if not len(documents.lengths):
-        raise DataError(
-            f"source {source} has no validation document",
-            rule="what a model forgets is measured on documents it was not trained on",
-            mend="add documents to the source",
-        )
-    count = _documents_within(documents, most_tokens)
-    chosen = documents.only(np.arange(count))
-    how = dtype or effective_dtype()
-    return score(model, chosen, batch_tokens=batch_tokens, dtype=how, window=window).bits_per_byte
-
-
 def score_sources(
-    model: PreTrainedModel, documents: Documents, *, most_tokens: int, dtype: Dtype, window: int
+    model: PreTrainedModel,
+    documents: Documents,
+    *,
+    most_tokens: int,
+    dtype: Dtype,
+    window: int,
+    names: Collection[str] | None = None,
 ) -> dict[str, Scored]:
-    """Score each source's first documents, up to an equal part of `most_tokens` each and at least one document."""
+    """Score the first documents of each source of `names` (all if not given): up to an equal part of `most_tokens`
+    each and at least one document. Raises DataError if one of them has none.
+    """
+    names = documents.sources if names is None else names
     scores = {}
-    for name in documents.sources:
+    for name in names:
         numbers = documents.of_source(name)
-        fits = int((documents.lengths[numbers].cumsum() <= most_tokens // len(documents.sources)).sum())
+        if not len(numbers):
+            raise DataError(
+                f"source {name} has no validation document",
+                rule="what a model knows of a source is measured on documents it was not trained on",
+                mend="add documents to the source",
+            )
+        fits = int((documents.lengths[numbers].cumsum() <= most_tokens // len(names)).sum())
         chosen = documents.only(numbers[: max(fits, 1)])
         scores[name] = score(model, chosen, batch_tokens=BATCH_TOKENS, dtype=dtype, window=window)
     return scores
@@ -119,19 +101,6 @@ def document_nats(
             nats += np.bincount(owners, weights=losses, minlength=len(nats))
     model.train(was_training)
     return nats
-
-
-def _documents_within(documents: Documents, most_tokens: int | None) -> int:
-    if most_tokens is None:
-        return len(documents.lengths)
-    count = int((documents.lengths.cumsum() <= most_tokens).sum())
-    if not count:
-        raise DataError(
-            f"the first validation document has {documents.lengths[0]} tokens, the limit is {most_tokens}",
-            rule="a document is scored whole or not at all",
-            mend="raise validation_tokens",
-        )
-    return count
 
 
 def _batches(documents: Documents, length: int, rows: int) -> Iterator[list[list[Span]]]:

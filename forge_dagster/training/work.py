@@ -24,8 +24,8 @@ class Work(FrozenModel):
     """The stage's work folder, seen by all hosts."""
     identity: dict[str, str]
     execution: Execution
-    peak: float
-    """Operations a second that all processes together can do at best."""
+    peak: float | None
+    """Operations a second that all processes together can do at best; none: measured where they run."""
 
 
 def work_out(learner: Learner, work: Work, held_out: Documents, context: StageContext) -> Outcome:

@@ -1,7 +1,7 @@
 """One of the processes that train a model together: `torchrun ... -m forge_dagster.training.worker FOLDER/work.json`.
 
-The stage starts it on one host. On a cluster every host runs the same command with torchrun's rendezvous arguments of
-its own; FOLDER is one that all hosts see. Ends with the exit code of the error, 75 if a signal stopped it.
+The stage, or what its compute profile names, starts torchrun on every host with rendezvous arguments of its own;
+FOLDER is one that all hosts see. Ends with the exit code of the error, 75 if a signal stopped it.
 """
 
 import json
@@ -22,11 +22,12 @@ from transformers import PreTrainedModel
 from forge_dagster.environment import close
 from forge_dagster.errors import ForgeError, RecipeError
 from forge_dagster.model.build import build_model
-from forge_dagster.model.start import starting_model
-from forge_dagster.stage import LocalContext
+from forge_dagster.model.start import going_on_model, starting_model
+from forge_dagster.stage import START, START_SHARDS, LocalContext
 from forge_dagster.tokens.reader import open_documents
-from forge_dagster.training import checkpoint
-from forge_dagster.training.launch import ERRORS, LAUNCHER, PROGRESS, STOP, TRAINED
+from forge_dagster.training import checkpoint, pulse
+from forge_dagster.training.cost import matmul_peak
+from forge_dagster.training.launch import ERRORS, LAUNCHER, MET, PROGRESS, STOP, TRAINED
 from forge_dagster.training.precision import thread_limit
 from forge_dagster.training.work import Work, work_out
 from forge_dagster.training.zero import ZeroLearner
@@ -59,15 +60,18 @@ def run(work: Work) -> None:
         raise RecipeError(
             f"torchrun started {world} processes",
             rule=f"this training was planned for {work.execution.world_size}",
-            mend="start FORGE_HOSTS hosts with FORGE_PROCESSES processes each",
+            mend=f"start {work.execution.hosts} hosts with {work.execution.processes} processes each",
         )
     own = work.folder if rank == 0 else work.folder / f"rank-{rank}"
     own.mkdir(exist_ok=True)
     context = WorkerContext(own, own, own, shared=work.folder)
     signal.signal(signal.SIGTERM, context.cancel)
     shards = work.inputs["token_shards"]
-    settings, documents = work.settings, open_documents(shards, "train")
+    settings, documents = work.settings, open_documents(shards, "train", work.inputs.get(START_SHARDS))
     with _together(work, rank, world), thread_limit(work.execution.threads):
+        if rank == 0:
+            (work.folder / MET).touch()
+        work = _measured(work, own)
         learner = ZeroLearner(_begin(work, documents.vocab_size), documents, settings, work.execution)
         outcome = work_out(learner, work, open_documents(shards, "validation"), context)
         tensors = {"model": learner.tensors()["model"]}
@@ -77,7 +81,16 @@ def run(work: Work) -> None:
         learner.agree()
 
 
+def _measured(work: Work, own: Path) -> Work:
+    """The work with the speed of the machine it runs on, where the stage is on another."""
+    if work.peak is not None:
+        return work
+    return work.model_copy(update={"peak": matmul_peak(work.execution, own) * work.execution.world_size})
+
+
 def _begin(work: Work, vocab_size: int) -> PreTrainedModel:
+    if START in work.inputs:
+        return going_on_model(work.inputs[START], work.settings.sequence_length)
     if work.shape is None:
         return starting_model(work.inputs["weights"], work.inputs["tokenizer"])
     return build_model(work.shape, vocab_size=vocab_size, positions=work.settings.sequence_length, seed=work.seed)
@@ -131,6 +144,8 @@ def main() -> None:
         if process is not None:
             _die_with(int(process))
     work = Work.model_validate_json(Path(sys.argv[1]).read_bytes())
+    if pulse.TOKEN in os.environ:
+        pulse.die_without(work.folder, os.environ[pulse.TOKEN])
     try:
         run(work)
     except ForgeError as error:

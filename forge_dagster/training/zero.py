@@ -111,8 +111,8 @@ class ZeroLearner(Learner):
         for name, parameter in self.model.named_parameters():
             with self.whole([parameter]):
                 if self.is_main:
-                    model[name] = parameter.detach().clone()
-        optimizer = {name: value for name, value in self.sharded.whole_state() if self.is_main}
+                    model[name] = parameter.detach().to("cpu", copy=True)  # no GPU holds it all
+        optimizer = {name: value.cpu() for name, value in self.sharded.whole_state() if self.is_main}
         return {"model": model, "optimizer": optimizer, "random": {"torch": torch.get_rng_state()}}
 
     def load(self, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:

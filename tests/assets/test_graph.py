@@ -1,6 +1,8 @@
 """The graph grows by files alone: a recipe file gives its assets, a source file its partitions."""
 
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -10,8 +12,11 @@ from assets.asset import dagster_assets
 from assets.dvc import dvc_yaml
 from assets.graph import all_hops
 from forge_dagster.declared import load_declared
-from forge_dagster.errors import WeightsError
-from forge_dagster.home import PROJECT
+from forge_dagster.errors import RecipeError, WeightsError
+from forge_dagster.evaluation.statistics import noise_floor
+from forge_dagster.home import PROJECT, home
+from forge_dagster.override import Override, add_override
+from forge_dagster.provenance.ledger import Ledger
 
 
 @pytest.fixture
@@ -57,6 +62,41 @@ def test_a_release_names_the_pairs_that_its_stages_read(folders: Path):
     assert named("plain") == {}
     assert named("asked") == {"helpdesk": "unknown"}
     assert named("tiny-dense") == {"helpdesk": "unknown", "ranked": "CC-BY-4.0"}
+
+
+def test_measured_noise_makes_no_model_anew(folders: Path):
+    def configured(noise: dict[str, object]) -> dict[str, Any]:
+        path = folders / "recipes" / "tiny-dense.yaml"
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | noise))
+        declared = load_declared()
+        return {hop.key: hop.config(declared) for hop in all_hops(declared)}
+
+    before = configured({"noise": {}, "noise_seeds": None})
+    after = configured({"noise": {"answers.form": 0.01}, "noise_seeds": 4})
+    changed = {key for key, config in after.items() if config != before[key]}
+    assert changed == {f"tiny-dense/{name}" for name in ("scorecard", "release")}
+    assert before["tiny-dense/scorecard"].noise == {}
+    assert after["tiny-dense/scorecard"].noise == {"answers.form": noise_floor(0.01, 4)}
+
+
+def test_what_the_ledger_states_of_overrides_is_an_input_of_the_release(
+    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FORGE_HOME", str(tmp_path / "home"))
+    hops = {hop.key: hop for hop in all_hops(load_declared())}
+    assert "ledger" not in hops["tiny-dense/release"].external(load_declared())
+    override = Override(
+        metric="answers.form", checkpoint="0" * 64, reason="a test of it", by="Ada", approved_by="Grace",
+        made=date(2026, 11, 24),
+    )  # fmt: skip
+    add_override(folders / "recipes" / "overrides", "tiny-dense", override)
+    found = hops["tiny-dense/release"].external(load_declared())["ledger"]
+    ledger, before = Ledger(home().ledger), found.measure()
+    ledger.append("override", {"recipe": "tiny-moe"})
+    assert found.measure() == before
+    ledger.append("override", {"recipe": "tiny-dense"})
+    assert found.measure() != before
+    assert "ledger" not in hops["tiny-moe/release"].external(load_declared())
 
 
 def test_a_recipe_from_open_weights_adds_them_and_its_tokenizer(folders: Path):
@@ -159,3 +199,51 @@ def test_files_of_pairs_become_inputs_and_a_model_an_asset(folders: Path):
     assert set(external["preferences"]) == {"given/taste"}
     stages = yaml.safe_load(dvc_yaml(list(hops.values())))["stages"]
     assert "sources/pairs/house.yaml" in stages["generated--house"]["deps"]
+
+
+CONTINUE = {"method": "continue", "continuation": {"tokens": 81920, "rate": 0.3, "replay": 0.5, "epochs": 4}}
+
+
+def _policy(folders: Path, name: str, **policy: object) -> None:
+    (folders / "recipes" / "retraining").mkdir(exist_ok=True)
+    (folders / "recipes" / "retraining" / f"{name}.yaml").write_text(yaml.safe_dump({"name": name, **policy}))
+
+
+def test_a_policy_lets_the_first_stage_go_on_and_keeps_the_tokenizer(folders: Path):
+    declared = load_declared()
+    by_key = {hop.key: hop for hop in all_hops(declared)}
+    base, tokenizer = by_key["tiny-dense/base_checkpoint"], by_key["tokenizer/bpe-2048"]
+    assert (base.serving(declared), tokenizer.kept_by(declared)) == (None, ())
+    _policy(folders, "tiny-dense", **CONTINUE)
+    declared = load_declared()
+    going_on = base.serving(declared)
+    settings = going_on.config.settings
+    assert (settings.tokens, settings.going_on.share, settings.muon_lr) == (81920, 0.5, pytest.approx(0.006))
+    assert tokenizer.kept_by(declared) == ("tiny-dense/release",)
+    assert by_key["tiny-moe/base_checkpoint"].serving(declared) is None
+    assert by_key["tiny-dense/sft_checkpoint"].serving(declared) is None
+    assert base.serving(declared.in_full()) is None
+    assert tokenizer.kept_by(declared.in_full()) == ()
+
+
+@pytest.mark.parametrize(
+    ("policy", "settings", "said"),
+    [
+        ({"method": "continue"}, {}, "continuation is missing"),
+        ({"continuation": CONTINUE["continuation"]}, {}, "continuation is given"),
+        ({"method": "continue", "continuation": CONTINUE["continuation"] | {"replay": 0}}, {}, "replay"),
+        ({"method": "continue", "continuation": CONTINUE["continuation"] | {"tokens": 9}}, {}, "less than one batch"),
+        (CONTINUE, {"mixture": {"sources": {"sample": {"weight": 1, "epochs": 9}}}}, "begins with base on a mixture"),
+        ({}, {"going_on": {"share": 0.5, "epochs": 4}}, "going_on is set"),
+    ],
+)
+def test_a_policy_that_cannot_go_on_is_refused(
+    folders: Path, policy: dict[str, object], settings: dict[str, object], said: str
+):
+    _policy(folders, "tiny-dense", **policy)
+    path = folders / "recipes" / "tiny-dense.yaml"
+    recipe = yaml.safe_load(path.read_text())
+    recipe["stages"][0]["settings"] |= settings
+    path.write_text(yaml.safe_dump(recipe))
+    with pytest.raises(RecipeError, match=said):
+        load_declared()

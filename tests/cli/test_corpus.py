@@ -27,6 +27,7 @@ def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]
         licence="internal",
         sensitivity="internal",
         legal_basis="none",
+        jurisdiction="SE",
         permitted_use=("training",),
         audience=("everyone",),
         retention=None,

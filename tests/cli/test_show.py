@@ -18,7 +18,7 @@ from forge_dagster.provenance.build import Built, External, Order, build
 from forge_dagster.provenance.files import sha256_file
 from forge_dagster.provenance.run import Run
 from forge_dagster.recipe import ModelSpec, TokenizerSpec
-from forge_dagster.stage import FrozenModel, NoConfig
+from forge_dagster.stage import FrozenModel
 from forge_dagster.stages import base
 from forge_dagster.tokens import shards
 from forge_dagster.tokens.reader import open_documents
@@ -57,7 +57,7 @@ def make_step(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     read = {"corpus": External(what="corpus", measure=partial(sha256_file, corpus / "train.parquet"), path=corpus)}
     steps: dict[str, tuple[str, dict[str, str], dict[str, External], FrozenModel]] = {
         "tokenizer": ("forge_dagster.tokens.tokenizer", {}, read, TokenizerSpec(kind="byte-bpe", vocab_size=300)),
-        "token_shards": ("forge_dagster.tokens.shards", {"tokenizer": "tokenizer/t"}, read, NoConfig()),
+        "token_shards": ("forge_dagster.tokens.shards", {"tokenizer": "tokenizer/t"}, read, shards.ShardsConfig()),
         "base": (
             "forge_dagster.stages.base",
             {"tokenizer": "tokenizer/t", "token_shards": "token_shards/t"},

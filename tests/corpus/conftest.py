@@ -16,6 +16,7 @@ LABELS = Labels(
     licence="internal",
     sensitivity="internal",
     legal_basis="none",
+    jurisdiction="SE",
     permitted_use=("training",),
     audience=("everyone",),
     retention=None,

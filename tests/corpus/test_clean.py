@@ -21,6 +21,7 @@ CONFIG = clean.CleanConfig(
         licence="internal",
         sensitivity="internal",
         legal_basis="none",
+        jurisdiction="SE",
         permitted_use=("training",),
         audience=("everyone",),
         retention=None,

@@ -116,7 +116,7 @@ def test_only_what_changed_is_read_parsed_and_decided_on(
     assert [task for task, _ in asked] == ["parse", "curate"]
     config = snapshot.SnapshotConfig(source="notes", kind="folder", settings={}, location=str(folder))
     read.clear()
-    assert config.content_digest(context.cache) == config.content_digest(tmp_path / "none")
+    assert config.look(context.cache) == config.look(tmp_path / "none")
     assert len(read) > 30, "without a cache everything is read"
 
 

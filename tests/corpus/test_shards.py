@@ -156,7 +156,7 @@ def test_a_change_moves_the_digest_of_its_shard_alone(documents: Path, tmp_path:
             snapshot.SnapshotConfig(source="notes", kind="folder", settings={}, shard=shard, location=str(at))
             for shard in shards
         )
-        return [config.content_digest(tmp_path / "none") for config in reading]
+        return [config.look(tmp_path / "none").content for config in reading]
 
     before = digests()
     (at / "note-07.txt").write_text("changed")

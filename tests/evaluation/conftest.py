@@ -22,7 +22,7 @@ from forge_dagster.model.folder import write_model
 from forge_dagster.pairs import policy_items
 from forge_dagster.policy import Policy, load_policy
 from forge_dagster.recipe import Gate, ModelSpec, TokenizerSpec
-from forge_dagster.stage import NoConfig, local_context
+from forge_dagster.stage import local_context
 from forge_dagster.tokens import shards, tokenizer
 
 SPEC = ModelSpec(
@@ -146,7 +146,9 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         pq.write_table(clean.take(list(range(odd, len(clean), 2))), found["corpus"] / f"{side}.parquet")
     spec = TokenizerSpec(kind="byte-bpe", vocab_size=360)
     tokenizer.run({"corpus": found["corpus"]}, spec, found["tokenizer"], context)
-    shards.run({"corpus": found["corpus"], "tokenizer": found["tokenizer"]}, NoConfig(), found["shards"], context)
+    shards.run(
+        {"corpus": found["corpus"], "tokenizer": found["tokenizer"]}, shards.ShardsConfig(), found["shards"], context
+    )
     rows = [
         {"question": f"Who repairs {topic}?", "answer": f"plant {number}", "rule": "faq", "document_ids": ["a"],
          "split": "held_out" if number < 6 else "train"}

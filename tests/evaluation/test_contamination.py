@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forge_dagster.corpus.decontaminate import said
 from forge_dagster.evaluation.contamination import contamination, with_unflagged
-from forge_dagster.evaluation.evidence import by_metric
 from forge_dagster.evaluation.measure import Task
 from forge_dagster.evaluation.own_task import OwnTask
 from forge_dagster.evaluation.score import Metric, Result, aggregate
@@ -35,10 +35,10 @@ def inputs_of(folder: Path, role: str = "generalisation") -> dict[str, Path]:
 
 def test_an_item_that_training_text_holds_is_flagged(tmp_path: Path, config_of: Any):
     (task,) = contamination(inputs_of(tmp_path), config_of(), tmp_path)
-    results = by_metric("c", task.evaluate(None))  # type: ignore[arg-type]
-    flags = {result.item: result.value for result in results["c.flagged"]}
+    results = task.evaluate(None)  # type: ignore[arg-type]
+    flags = {result.item: result.value for result in results if result.metric == "flagged"}
     assert flags == {"next/held": 1.0, "next/free": 0.0}, "what is too short to tell is not counted"
-    overlap = {result.item: result.value for result in results["c.overlap"]}
+    overlap = {result.item: result.value for result in results if result.metric == "overlap"}
     assert overlap == {"next/held": 1.0, "next/free": 7 / 17}
 
 
@@ -66,6 +66,13 @@ def test_items_of_own_tasks_are_looked_for_as_well(tmp_path: Path, config_of: An
     assert task.settings["flagged"] == ["mine/t"]
 
 
+def test_an_item_is_read_as_decontamination_reads_it():
+    asked = {"id": "q", "question": "Who?", "choices": ["Ada", "Eve"]}
+    assert list(said({**asked, "gold": 1})) == ["Who? Eve"]
+    assert list(said({**asked, "answer": "Ada"})) == ["Who? Ada"]
+    assert list(said({**asked, "gold": 2})) == ["q", "Who?", "Ada", "Eve"], "which is right is not known"
+
+
 def test_a_task_that_loses_some_items_has_a_score_without_them(tmp_path: Path, config_of: Any):
     def task(name: str, *items: str) -> Task:
         return Task(
@@ -80,11 +87,12 @@ def test_a_task_that_loses_some_items_has_a_score_without_them(tmp_path: Path, c
     split, whole, gone, _ = with_unflagged(
         [task("next", "held", "free"), task("cloze", "a"), task("none"), contaminated]
     )
-    results = by_metric("next", split.evaluate(None))  # type: ignore[arg-type]
-    assert {name: aggregate(found, split.metrics[name[5:]]).value for name, found in results.items()} == {
-        "next.acc": 0.5,
-        "next.acc_unflagged": 0.0,
+    results = split.evaluate(None)  # type: ignore[arg-type]
+    values = {
+        name: aggregate([result for result in results if result.metric == name], how).value
+        for name, how in split.metrics.items()
     }
+    assert values == {"acc": 0.5, "acc_unflagged": 0.0}
     assert split.metrics["acc_unflagged"].chance == 0.5
     assert split.evaluate.__module__ == __name__, "results stand for as long as the code that made them"
     assert set(whole.metrics) == set(gone.metrics) == {"acc"}

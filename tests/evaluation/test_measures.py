@@ -14,7 +14,6 @@ import yaml
 
 from forge_dagster.evaluation.by_source import by_source
 from forge_dagster.evaluation.candidates import candidates_of, load_subject
-from forge_dagster.evaluation.evidence import by_metric
 from forge_dagster.evaluation.measure import Subject, Task
 from forge_dagster.evaluation.memorised import memorised
 from forge_dagster.evaluation.own_task import OwnTask
@@ -31,8 +30,11 @@ def subject(artifacts: dict[str, Path], config_of: Callable[..., Any]) -> Subjec
 
 
 def scores_of(task: Task, subject: Subject) -> dict[str, Score]:
-    results = by_metric(task.name, task.evaluate(subject))
-    return {name: aggregate(found, task.metrics[name.rpartition(".")[2]]) for name, found in results.items()}
+    results = task.evaluate(subject)
+    return {
+        f"{task.name}.{name}": aggregate([result for result in results if result.metric == name], how)
+        for name, how in task.metrics.items()
+    }
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,19 @@ def test_documents_with_a_word_are_counted():
 
 
 def test_runs_of_words_that_were_read():
-    assert READER.may_have_read("As I said: nobody wears gloves near the rotating shaft of the mill. Ever.", 10)
-    assert not READER.may_have_read("Nobody wears gloves in the office of the mill, and not for a moment either.", 10)
-    assert READER.may_have_read("nobody wears gloves", 13)
-    assert not READER.may_have_read("gloves nobody", 13)
-    assert not Reader([]).may_have_read("nobody wears gloves", 13)
+    read = ["As I said: nobody wears gloves near the rotating shaft of the mill. Ever.", "nobody wears gloves"]
+    unread = ["Nobody wears gloves in the office of the mill, and not for a moment either.", "gloves nobody", ""]
+    assert READER.may_have_read([*read, *unread, *read], 10).tolist() == [True, True, False, False, False, True, True]
+    assert READER.may_have_read(["nobody wears gloves", "gloves nobody"], 13).tolist() == [True, False]
+    assert not Reader([]).may_have_read(["nobody wears gloves"], 13).any()
+    assert not READER.may_have_read([], 13).any()
+
+
+def test_a_run_does_not_go_on_in_the_next_text():
+    assert READER.may_have_read(
+        ["we say nobody wears gloves near the", "rotating shaft of the mill they say"], 8
+    ).tolist() == [
+        False,
+        False,
+    ]
+    assert READER.may_have_read(["we say nobody wears gloves near the rotating shaft of the mill they say"], 8).all()

@@ -43,7 +43,7 @@ def test_every_checkpoint_has_every_metric(scored: tuple[Path, Path]):
     tasks = {"facts_seen.acc", "facts_unseen.acc", "cloze.acc", "next_sentence.acc"}
     for scores in body["checkpoints"].values():
         assert set(scores) == tasks | {
-            "answers.form", "answers.correct", "policy_audience.kept", "validation.bits_per_byte",
+            "answers.form", "answers.correct", "policy_audience.kept", "policy.kept", "validation.bits_per_byte",
                 "verbatim.words", "verbatim.most_words", "contamination.flagged", "contamination.overlap",
         }  # fmt: skip
         assert all(math.isfinite(score["value"]) and score["n"] > 0 for score in scores.values())
@@ -52,8 +52,12 @@ def test_every_checkpoint_has_every_metric(scored: tuple[Path, Path]):
     assert body["checkpoints"]["base"]["answers.form"]["n"] == 5
     kept = body["checkpoints"]["base"]["policy_audience.kept"]
     assert (kept["value"], kept["stderr"], kept["n"], kept["noise"]) == (0.0, 0.0, 6, None)
+    assert body["checkpoints"]["base"]["policy.kept"] == {
+        **kept,
+        "settings": body["tasks"]["policy"]["settings_digest"],
+    }
     assert set(body["tasks"]) == {
-        "facts_seen", "facts_unseen", "cloze", "next_sentence", "answers", "policy_audience", "validation",
+        "facts_seen", "facts_unseen", "cloze", "next_sentence", "answers", "policy_audience", "policy", "validation",
         "verbatim", "contamination",
     }  # fmt: skip
     for name, score in body["checkpoints"]["base"].items():

@@ -30,6 +30,11 @@ def _build(architecture: str, *, seed: int = 1, tied: bool = False) -> PreTraine
     return build_model(_spec(architecture, tied=tied), vocab_size=100, positions=64, seed=seed)
 
 
+@pytest.mark.parametrize("architecture", MOE)
+def test_the_experts_of_a_mixture_are_multiplied_in_groups(architecture: str) -> None:
+    assert _build(architecture).config._experts_implementation == "grouped_mm"
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_first_prediction_is_uniform_and_layers_are_the_identity(architecture: str) -> None:
     model = _build(architecture)

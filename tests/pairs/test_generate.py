@@ -59,11 +59,18 @@ def honest(number: int, prompt: str) -> tuple[int, bytes]:
     return 200, said(pairs_about(prompt))
 
 
+def constant(prompt: str) -> tuple[int, bytes]:
+    """A model that answers its own question as it did before: the team, or else what stands in capitals."""
+    found = re.search(r"team (\w+)|(PWNED)", prompt)
+    return 200, said(json.dumps({"answer": found[0] if found else "none"}))
+
+
 class Server(ThreadingHTTPServer):
     """An endpoint that answers as its script says, and remembers what it was asked."""
 
     daemon_threads = True
     script: Script = staticmethod(honest)
+    back: Callable[[str], tuple[int, bytes]] = staticmethod(constant)
     prompts: list[str]
     headers: list[dict[str, str]]
 
@@ -83,9 +90,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.prompts.append(body["messages"][0]["content"])
-        self.server.headers.append(dict(self.headers))
-        self._reply(*self.server.script(len(self.server.prompts), self.server.prompts[-1]))
+        asked = body["messages"][-1]["content"]
+        if '{"answer": "..."}' in asked:
+            self._reply(*self.server.back(asked))
+        else:
+            self.server.prompts.append(asked)
+            self.server.headers.append(dict(self.headers))
+            self._reply(*self.server.script(len(self.server.prompts), self.server.prompts[-1]))
 
     def _reply(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -319,6 +330,9 @@ def pair(**changes: str) -> str:
         (pair(quote="Birch"), "unsupported"),
         (pair(question="What is the capital of France?"), "unsupported"),
         (pair(question="Does team Birch repair the pump?"), "unsupported"),
+        (pair(question="How many teams repair the pump?"), "unsupported"),
+        (pair(question="Who repairs the pump?", answer="1 by team Birch"), "unsupported"),
+        (pair(question="Who repairs the pump of hall 1?"), ""),
         (pair(question="Which team repairs the pump of hall 1"), "no-question-of-one-line"),
         (pair(question="Which team\nrepairs it?"), "no-question-of-one-line"),
         (pair(answer="Team Birch\nalways"), "no-question-of-one-line"),
@@ -336,6 +350,37 @@ def test_each_row_is_supported_by_its_document(content: str, reason: str, ask: C
     assert {name for name in report.counts if name.startswith("rejected/")} == (
         {f"rejected/{reason}"} if reason else set()
     )
+
+
+@pytest.mark.parametrize(
+    ("reply", "kept"),
+    [
+        ('{"answer": "the team Birch"}', 1),
+        ('{"answer": "Birch"}', 1),
+        ('```json\n{"answer": "team Birch"}\n```', 1),
+        ('{"answer": "none"}', 0),
+        ('{"answer": "every spring"}', 0),
+        ('{"answer": "Birch or Cedar"}', 0),
+        ('{"answer": ""}', 0),
+        ('{"answer": "the"}', 0),
+        ("team Birch", 0),
+    ],
+)
+def test_a_pair_becomes_a_row_if_the_model_answers_its_own_question_alike(
+    reply: str, kept: int, ask: Callable, server: Server
+):
+    server.back = lambda _: (200, said(reply))
+    report, rows = ask([document(1)])
+    assert (len(rows), report.counts.get("rejected/not-confirmed", 0)) == (kept, 1 - kept)
+
+
+def test_a_server_that_fails_at_the_second_question_loses_nothing(ask: Callable, server: Server):
+    server.back = lambda _: (500, b"oops")
+    report, rows = ask([document(1)])
+    assert (rows, report.counts["rejected/unanswered:http-500"]) == ([], 1)
+    server.back = constant
+    assert len(ask([document(1)])[1]) == 1
+    assert len(server.prompts) == 1, "the reply that came is not asked for again"
 
 
 def test_what_is_asked_twice_or_beyond_the_limit_or_in_a_benchmark_is_left_out(ask: Callable, server: Server):

@@ -80,14 +80,15 @@ def test_every_policy_has_sound_items_on_both_sides(hop: Callable, inputs: dict[
         assert rewards[0] == 1
         assert not any(rewards[1:])
         number = int(row["group"].split()[-1][:-1])
-        assert row["split"] == ("held_out" if number % 4 == 0 else "train")
+        otherwise = row["prompt"].startswith("As things stand today: ")
+        assert row["split"] == ("held_out" if number % 4 == 0 or otherwise else "train")
     assert all(finding.passed for finding in policy_items.STAGE.check(out))
 
 
 def test_the_older_version_gives_the_superseded_answer(hop: Callable, inputs: dict[str, Path], rows: Callable):
     out = hop("policy_items", policy_items.STAGE, inputs, CONFIG)
     current = {row["prompt"]: row for row in rows(out / "rows.parquet") if row["policy"] == "current-rule"}
-    assert len(current) == 12
+    assert len(current) == 12 + 9, "and each rule of the train side once more in words held out"
     row = current["How long is shift 7?"]
     assert (row["keeps"], row["breaks"]) == ("Answer: 27 hours.", ["Answer: 17 hours."])
     audience = [row for row in rows(out / "rows.parquet") if row["policy"] == "audience"]
@@ -104,7 +105,7 @@ def test_a_superseded_rule_is_one_however_it_is_asked_for(
     pq.write_table(pa.Table.from_pylist(asked, instructions.ROWS), path)
     out = hop("policy_items", policy_items.STAGE, inputs, CONFIG)
     current = {row["prompt"]: row for row in rows(out / "rows.parquet") if row["policy"] == "current-rule"}
-    assert len(current) == 13
+    assert len(current) == 13 + 9, "a rule is asked for in other words once, however many questions ask for it"
     assert current["When does shift 7 end?"]["breaks"] == ["Answer: 17 hours."]
 
 

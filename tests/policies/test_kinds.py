@@ -60,8 +60,14 @@ def test_a_document_that_tells_it_in_other_words_may_be_cited(policy_of: Callabl
 
 
 def test_the_superseded_answer_is_the_one_that_breaks_it(policy_of: Callable, items_of: Callable):
-    (item,) = items_of(policy_of("current-rule"))
+    item, otherwise = items_of(policy_of("current-rule"))
     assert (item.keeps, item.breaks) == ("Answer: 8 hours.", ("Answer: 9 hours.",))
+    assert otherwise.prompt == f"As things stand today: {item.prompt}"
+    assert (item.held_out, otherwise.held_out) == (False, True)
+    assert otherwise.model_dump(exclude={"prompt", "group", "held_out"}) == item.model_dump(
+        exclude={"prompt", "group", "held_out"}
+    )
+    assert items_of(policy_of("current-rule", ask_otherwise=None)) == [item]
 
 
 def test_readers_are_told_their_own_documents_and_refused_the_others(policy_of: Callable, items_of: Callable):
@@ -164,6 +170,7 @@ def test_terms_are_swapped_in_the_question_and_kept_in_the_answer(policy_of: Cal
         ),
         ("house-terms", {"terms": []}, r"terms = "),
         ("current-rule", {"ask": ""}, r"has no {question}"),
+        ("current-rule", {"ask_otherwise": "Now?"}, r"has no {question}"),
         ("current-rule", {"other": 1}, r"other = 1: unknown key"),
     ],
 )

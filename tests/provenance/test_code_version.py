@@ -19,8 +19,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def clear() -> None:
         from forge_dagster.provenance import code_version as module
 
-        for cached in (module.closure, module.code_version, module._imports):
-            cached.cache_clear()
+        for each in vars(module).values():
+            if hasattr(each, "cache_clear"):
+                each.cache_clear()
 
     clear()
     yield tmp_path, clear

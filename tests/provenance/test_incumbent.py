@@ -7,13 +7,13 @@ import pytest
 from forge_dagster.errors import IntegrityError
 from forge_dagster.home import Home
 from forge_dagster.provenance.build import Built, Order, build
-from forge_dagster.provenance.incumbent import INPUT, Serving
+from forge_dagster.provenance.incumbent import INPUT, Incumbent
 from forge_dagster.provenance.record import InputRef
 from forge_dagster.provenance.run import Run
 from forge_dagster.provenance.verify import verify
 from forge_dagster.stage import NoConfig
 
-SERVING = Serving(release="r/release", candidate="r/model")
+SERVING = Incumbent(release="r/release", candidate="r/model")
 Toy = Callable[[str, str], str]
 
 
@@ -75,3 +75,29 @@ def test_the_incumbent_is_read_and_verified_like_any_input(home: Home, toy: Toy)
     assert verify(home.artifacts, home.ledger, target).problems
     with pytest.raises(IntegrityError, match="differs from its record"):
         launch(home, toy, "3", "c")
+
+
+def test_what_serves_keeps_its_tokenizer_while_a_policy_says_so(home: Home, toy: Toy):
+    def order(key: str, word: str, kept_by: tuple[str, ...] = (), **inputs: str) -> Order:
+        return Order(key=key, module=toy(f"{key.split('/')[0]}_{word}", word), inputs=inputs, external={},
+                     config=NoConfig(), numerics=None, kept_by=kept_by)  # fmt: skip
+
+    def made(name: str, *orders: Order) -> list[Built]:
+        run = Run(home, name)
+        run.freeze({})
+        return [build(run, each, actor="user:test", say=lambda _: None) for each in orders]
+
+    made("1", order("corpus", "a"), order("tokenizer/t", "t", corpus="corpus"))
+    (first,) = made("2", order("r/release", "r", tokenizer="tokenizer/t"))
+    was = first.record.identity.inputs["tokenizer"].digest
+    _, keeps = made(
+        "3", order("corpus", "b"), order("tokenizer/t", "t", ("other/release", "r/release"), corpus="corpus")
+    )
+    assert (keeps.record.digest, keeps.reused, keeps.is_current) == (was, True, True)
+    (free,) = made("4", order("tokenizer/t", "t", corpus="corpus"))
+    assert free.record.digest != was
+    (back,) = made("5", order("tokenizer/t", "t", ("r/release",), corpus="corpus"))
+    assert (back.record.digest, back.is_current) == (was, True), "CURRENT goes back to it"
+    (keeps.folder / "content" / "text.txt").write_text("x")
+    with pytest.raises(IntegrityError, match="differs from its record"):
+        made("6", order("tokenizer/t", "t", ("r/release",), corpus="corpus"))

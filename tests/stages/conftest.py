@@ -45,11 +45,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "preference": PREFERENCE,
     "preference_offset": {**PREFERENCE, "answer_form": r"Answer: [^\n]{1,200}\.", "offset": 0.5},
     "preference_online": SAMPLING,
+    "preference_sampled": {
+        **PREFERENCE, "answer_form": SAMPLING["answer_form"], "prompts": 24, "policy_share": 0.0, "least_margin": 0.1,
+        "sampling": {"answers": 4, "max_new_tokens": 8, "temperature": 1.0},
+    },
     "kto": {**COMMON, "epochs": 1, "beta": 0.1},
     "reward_model": {**COMMON, "epochs": 2},
     "rl": RL,
     "rloo": RL,
-}
+}  # fmt: skip
 
 
 LORA = {"rank": 2, "alpha": 4, "modules": ["q_proj", "v_proj", "down_proj"]}

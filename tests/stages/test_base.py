@@ -59,7 +59,7 @@ def test_the_folder_is_whole_and_the_same_after_an_interruption(inputs: dict[str
     beside = tmp_path / "straight" / "beside"
     assert (beside / "log.csv").read_text().startswith("step,tokens,loss,grad_norm,lr,skipped,tokens_per_second,mfu,")
     plots = {"loss.png", "gradient.png", "mfu.png", "validation.png", "routers.png"}
-    tables = {"log.jsonl", "log.csv", "router.csv", "matmul-peak.json"}
+    tables = {"log.jsonl", "log.csv", "router.csv", "matmul-peak.json", "begun.json"}
     assert {path.name for path in beside.iterdir()} == plots | tables
     training = json.loads((out / "training.json").read_bytes())
     assert (training["skipped"], training["rewinds"], len(training["routers"])) == ([], [], 2)

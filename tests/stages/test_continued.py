@@ -17,11 +17,12 @@ from forge_dagster.model.folder import load_model
 from forge_dagster.model.start import starting_model
 from forge_dagster.model.weights_config import WeightsConfig
 from forge_dagster.recipe import InheritedTokenizerSpec, ModelSpec, TokenizerSpec
-from forge_dagster.stage import NoConfig, local_context
+from forge_dagster.stage import local_context
 from forge_dagster.stages import base, continued, start
 from forge_dagster.tokens import inherited, shards, tokenizer
 from forge_dagster.tokens.mixture import CHECK_NAME
 from forge_dagster.training.cost import read_cost
+from forge_dagster.training.forgetting import FORGETTING
 from forge_dagster.training.job import TrainingJob
 
 SHAPE = ModelSpec(
@@ -70,14 +71,16 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         folder.mkdir()
     general, both = _corpus(root / "general", ("general",)), _corpus(root / "both", ("general", "plant"))
     tokenizer.run({"corpus": general}, TokenizerSpec(kind="byte-bpe", vocab_size=300), made["first_tokenizer"], context)
-    shards.run({"corpus": general, "tokenizer": made["first_tokenizer"]}, NoConfig(), made["first_shards"], context)
+    shards.run(
+        {"corpus": general, "tokenizer": made["first_tokenizer"]}, shards.ShardsConfig(), made["first_shards"], context
+    )
     job = TrainingJob[base.Settings](seed=1, model=SHAPE, settings=base.Settings(**RATES, tokens=256 * 40))
     first = {"tokenizer": made["first_tokenizer"], "token_shards": made["first_shards"]}
     base.run(first, job, made["model"], context)
     weights.run({"weights": made["model"]}, WeightsConfig(origin="here", licence="MIT"), made["weights"], context)
     spec = InheritedTokenizerSpec(kind="inherited", domain_tokens=8, domain_sources=("plant",))
     inherited.run({"corpus": both, "weights": made["weights"]}, spec, made["tokenizer"], context)
-    shards.run({"corpus": both, "tokenizer": made["tokenizer"]}, NoConfig(), made["shards"], context)
+    shards.run({"corpus": both, "tokenizer": made["tokenizer"]}, shards.ShardsConfig(), made["shards"], context)
     return {"weights": made["weights"], "tokenizer": made["tokenizer"], "token_shards": made["shards"]}
 
 
@@ -101,7 +104,7 @@ def test_the_domain_is_learned_and_forgetting_measured(inputs: dict[str, Path], 
     assert figures["general_bits_per_byte_before"] < 1
     forgotten = figures["general_bits_per_byte_after"] - figures["general_bits_per_byte_before"]
     assert figures["forgotten_bits_per_byte"] == pytest.approx(forgotten)
-    told = json.loads((out / continued.FORGETTING).read_text())
+    told = json.loads((out / FORGETTING).read_text())
     assert told["replay"] == "general"
     assert told["sources"]["plant"]["after"] == figures["plant_bits_per_byte_after"]
     findings = {finding.name: finding for finding in continued.STAGE.check(out)}
@@ -120,7 +123,7 @@ def test_without_replay_every_source_is_scored_and_nothing_is_called_forgotten(
     inputs: dict[str, Path], tmp_path: Path
 ) -> None:
     out, report = _run(inputs, tmp_path, tokens=256 * 4, replay=None, mixture=None)
-    told = json.loads((out / continued.FORGETTING).read_text())
+    told = json.loads((out / FORGETTING).read_text())
     assert told["replay"] is None
     assert set(told["sources"]) == {"general", "plant"}
     assert "forgotten_bits_per_byte" not in report.metrics
@@ -152,7 +155,7 @@ def test_a_source_without_held_out_text_is_refused(inputs: dict[str, Path], tmp_
     pq.write_table(held_out.slice(3), bare / "validation.parquet")
     (tmp_path / "shards").mkdir()
     made = {"corpus": bare, "tokenizer": inputs["tokenizer"]}
-    shards.run(made, NoConfig(), tmp_path / "shards", local_context(tmp_path / "c"))
+    shards.run(made, shards.ShardsConfig(), tmp_path / "shards", local_context(tmp_path / "c"))
     with pytest.raises(DataError, match="source general has no validation document"):
         _run({**inputs, "token_shards": tmp_path / "shards"}, tmp_path / "run")
 

@@ -1,6 +1,8 @@
-"""Nano organisations for the system tests."""
+"""Nano organisations and a browser for the system tests."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import yaml
@@ -8,6 +10,17 @@ from nano import Organisation, nano_recipe
 
 from forge_dagster.home import PROJECT
 from forge_dagster.sample.generate import generate
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +49,24 @@ def undisturbed(organisation: Callable[[], Organisation]) -> Organisation:
     done = made.forge("run")
     assert done.returncode == 0, done.stderr
     return made
+
+
+@pytest.fixture(scope="module")
+def copied(undisturbed: Organisation, tmp_path_factory: pytest.TempPathFactory) -> Organisation:
+    """The undisturbed organisation once more, for tests that change it."""
+    root = tmp_path_factory.mktemp("copied") / "organisation"
+    shutil.copytree(undisturbed.root, root, symlinks=True)
+    return Organisation(root)
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """Headless Chromium of the system."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium: install Debian's package chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

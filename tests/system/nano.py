@@ -54,11 +54,9 @@ class Organisation:
         return subprocess.Popen(
             [sys.executable, "-m", "forge_dagster.cli.main", *arguments],
             env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            **options,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
         )
 
     def forge(self, *arguments: str) -> "subprocess.CompletedProcess[str]":

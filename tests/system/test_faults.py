@@ -73,8 +73,11 @@ def test_interrupted_by_ctrl_c_goes_on(organisation: Callable[[], Organisation])
     made = organisation()
     process = made.start("run", "--select", "raw_documents,clean_documents,document_split")
     assert made.wait_for(process, "document_split", "starting") or made.wait_for(process, "clean_documents/sample")
+    below = psutil.Process(process.pid).children()
+    (server,) = [child for child in below if "multiprocessing.forkserver" in " ".join(child.cmdline())]
+    assert os.getpgid(server.pid) != process.pid  # the signal reaches the run alone
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 75, err
     assert "run the same command again" in err
     assert made.forge("run", "--select", "raw_documents,clean_documents,document_split").returncode == 0

@@ -13,11 +13,14 @@ import psutil
 import pytest
 from nano import workers
 from safetensors.torch import load_file
+from slurm import free_ports
 from small_run import SPEC, inputs_of, settings
 
+from forge_dagster.compute_profile import Gang
 from forge_dagster.errors import InterruptedRun, WorkerDied
 from forge_dagster.stage import LocalContext, local_context
 from forge_dagster.stages import base
+from forge_dagster.training import gang
 from forge_dagster.training.execution import Execution
 from forge_dagster.training.job import TrainingJob
 from forge_dagster.training.launch import TRAINED, WORK, command
@@ -138,6 +141,18 @@ def test_a_checkpoint_of_one_resumes_in_the_other(
     assert [row["step"] for row in rows] == list(range(60))
     assert rows[len(before)]["loss"] == pytest.approx(before[-1]["loss"], abs=0.5)
     assert made.keys() == undisturbed.keys()
+
+
+def test_a_host_that_nobody_starts_is_not_waited_for_for_ever(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("PROCESSES", "1"), ("HOSTS", "2"), ("RENDEZVOUS", f"127.0.0.1:{free_ports(1)[0]}")):
+        monkeypatch.setenv(f"FORGE_{name}", value)
+    monkeypatch.setattr(gang, "Gang", lambda: Gang(start_seconds=10))
+    with pytest.raises(WorkerDied, match="not all hosts met within 10 s"):
+        _train(inputs, tmp_path)
+    here = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    assert not [child for child in here if "torch.distributed.run" in child.cmdline()]
 
 
 @pytest.fixture

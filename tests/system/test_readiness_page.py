@@ -2,13 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nano import Organisation
-from test_ui import CHROMIUM, FLAGS
 
 pytestmark = pytest.mark.system
 
@@ -35,18 +34,6 @@ def assessed(untrained: Organisation, tmp_path_factory: pytest.TempPathFactory) 
     done = untrained.forge("assess", "--sources", str(folder), "--json")
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: install Debian's package chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def test_the_page_shows_everything_and_runs_nothing(assessed: dict[str, Any], browser: Any, tmp_path: Path):

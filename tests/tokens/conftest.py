@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from forge_dagster.recipe import TokenizerSpec
-from forge_dagster.stage import NoConfig, local_context
+from forge_dagster.stage import local_context
 from forge_dagster.tokens import shards, tokenizer
 
 
@@ -55,5 +55,5 @@ def tokenizer_folder(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def shards_folder(corpus: Path, tokenizer_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shards")
     inputs = {"corpus": corpus, "tokenizer": tokenizer_folder}
-    shards.run(inputs, NoConfig(), out, local_context(tmp_path_factory.mktemp("context")))
+    shards.run(inputs, shards.ShardsConfig(), out, local_context(tmp_path_factory.mktemp("context")))
     return out

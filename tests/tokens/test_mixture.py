@@ -162,3 +162,14 @@ def test_the_index_tells_each_documents_source(shards_folder: Path, corpus: Path
     first = int(found.of_source("office")[0])
     assert (office.window(0, 0, 9)[1] == found.window(first, 0, 9)[1]).all()
     assert len(found.of_source("nowhere")) == 0
+
+
+@settings(max_examples=30)
+@given(weights=st.lists(st.floats(0.05, 1), min_size=2, max_size=2), seed=st.integers(0, 2**31 - 1))
+def test_the_rows_with_a_document_are_those_that_read_it(weights: list[float], seed: int) -> None:
+    order = order_of(mixture(notes=weights[0], plant=weights[1]), seed=seed)
+    read = [(row, span) for row in range(120) for span in order.row(row)]
+    for document in range(len(LIBRARY.lengths)):
+        pieces = [(row, span.length) for row, span in read if span.document == document]
+        assert order.rows_with(document, 120) == pieces
+        assert bool(pieces) == (SOURCES[LIBRARY.source[document]] != "general")

@@ -54,3 +54,14 @@ def test_seeds_and_epochs_shuffle_differently() -> None:
 def test_the_permutation_is_written_in_stone() -> None:
     """A change of these numbers breaks every record of which documents a step has seen."""
     assert permutation(20, 0, 8).tolist() == [2, 7, 1, 0, 4, 3, 5, 6]
+
+
+@given(lengths=LENGTHS, seed=st.integers(0, 9), sequence_length=st.integers(1, 20), rows=st.integers(0, 20))
+def test_the_rows_with_a_document_are_those_that_read_it(
+    lengths: np.ndarray, seed: int, sequence_length: int, rows: int
+) -> None:
+    order = _order(lengths, seed=seed, sequence_length=sequence_length)
+    read = [(row, span) for row in range(rows) for span in order.row(row)]
+    for document in range(len(lengths)):
+        pieces = [(row, span.length) for row, span in read if span.document == document]
+        assert order.rows_with(document, rows) == pieces

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from forge_dagster.errors import DataError, IntegrityError
-from forge_dagster.stage import NoConfig, local_context
+from forge_dagster.stage import local_context
 from forge_dagster.tokens import shards
 from forge_dagster.tokens.control import END_OF_TEXT_ID
 from forge_dagster.tokens.encoding import load_encoder
@@ -45,7 +45,12 @@ def test_small_shards_and_a_wide_dtype_change_nothing_but_the_files(
     corpus: Path, tokenizer_folder: Path, shards_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shards, "SHARD_TOKENS", 2000)
-    shards.run({"corpus": corpus, "tokenizer": tokenizer_folder}, NoConfig(), tmp_path, local_context(tmp_path / "c"))
+    shards.run(
+        {"corpus": corpus, "tokenizer": tokenizer_folder},
+        shards.ShardsConfig(),
+        tmp_path,
+        local_context(tmp_path / "c"),
+    )
     assert not _failed(tmp_path)
     one, many = open_documents(shards_folder, "train"), open_documents(tmp_path, "train")
     assert len(many.shards) > 3
@@ -93,7 +98,7 @@ def test_an_empty_validation_side_is_refused(corpus: Path, tokenizer_folder: Pat
     with pytest.raises(DataError, match="validation side of the corpus has no document"):
         shards.run(
             {"corpus": tmp_path / "corpus", "tokenizer": tokenizer_folder},
-            NoConfig(),
+            shards.ShardsConfig(),
             tmp_path / "out",
             local_context(tmp_path / "c"),
         )

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from forge_dagster.recipe import MOE, ModelSpec, TokenizerSpec
-from forge_dagster.stage import NoConfig, local_context
+from forge_dagster.stage import local_context
 from forge_dagster.tokens import shards, tokenizer
 from forge_dagster.training.precision import thread_limit
 from forge_dagster.training.settings import Settings
@@ -47,7 +47,7 @@ def shards_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = TokenizerSpec(kind="byte-bpe", vocab_size=VOCABULARY)
     tokenizer.run({"corpus": root / "corpus"}, spec, root / "tokenizer", context)
     inputs = {"corpus": root / "corpus", "tokenizer": root / "tokenizer"}
-    shards.run(inputs, NoConfig(), root / "shards", context)
+    shards.run(inputs, shards.ShardsConfig(), root / "shards", context)
     return root / "shards"
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forge_dagster.recipe import ModelSpec, TokenizerSpec
-from forge_dagster.stage import NoConfig, local_context
+from forge_dagster.stage import local_context
 from forge_dagster.stages import base
 from forge_dagster.tokens import shards, tokenizer
 from forge_dagster.training.settings import Settings
@@ -45,5 +45,5 @@ def inputs_of(root: Path, *, documents: int) -> dict[str, Path]:
         ]
         pq.write_table(pa.Table.from_pylist(rows), folders["corpus"] / f"{split}.parquet")
     tokenizer.run(folders, TokenizerSpec(kind="byte-bpe", vocab_size=300), folders["tokenizer"], context)
-    shards.run(folders, NoConfig(), folders["token_shards"], context)
+    shards.run(folders, shards.ShardsConfig(), folders["token_shards"], context)
     return {name: folders[name] for name in ("tokenizer", *base.NEEDS)}

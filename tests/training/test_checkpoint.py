@@ -56,9 +56,17 @@ def _pickle(path: Path) -> None:
     manifest.write_text(json.dumps(entries))
 
 
+def _swap(path: Path) -> None:
+    other, aside = path.with_name("optimizer.safetensors"), path.with_name("aside")
+    path.rename(aside)
+    other.rename(path)
+    aside.rename(other)
+
+
 @pytest.mark.parametrize(
     ("name", "spoil", "problem"),
     [
+        ("model.safetensors", _swap, "model.safetensors differs"),
         ("model.safetensors", _flip, "model.safetensors differs"),
         ("model.safetensors", _pickle, "model.safetensors is no safetensors file"),
         ("optimizer.safetensors", lambda path: os.truncate(path, 50), "optimizer.safetensors differs"),

@@ -121,7 +121,7 @@ def test_a_killed_run_goes_on_from_the_checkpoint_before_a_corrupt_one(
         _train(spec, settings, shards_folder, _context(tmp_path / "b"))
     monkeypatch.undo()
     kept = checkpoint.checkpoints(tmp_path / "b" / "work" / "checkpoints")
-    assert [checkpoint.step_of(path) for path in kept] == [8, 6, 4]
+    assert [checkpoint.step_of(path) for path in kept] == [8, 6, 4, 0]
     shutil.rmtree(kept.pop(0))
     with (kept[0] / "optimizer.safetensors").open("r+b") as file:
         file.seek(-2, 2)
@@ -160,7 +160,13 @@ def test_seconds_make_checkpoints_where_steps_do_not(
     monkeypatch.setattr(checkpoint, "MOST_TIME_SAVING", 1e9)
     _train(spec, settings, shards_folder, _context(tmp_path))
     kept = checkpoint.checkpoints(tmp_path / "work" / "checkpoints")
-    assert [checkpoint.step_of(path) for path in kept] == [11, 10, 8, 4]
+    assert [checkpoint.step_of(path) for path in kept] == [
+        11,
+        10,
+        8,
+        4,
+        0,
+    ]  # 0 is where step 4, which outlives the training, goes back to
 
 
 def test_too_few_or_too_short_documents_are_refused(
@@ -264,7 +270,7 @@ def test_no_room_for_checkpoints_is_told_before_the_first_step(
 
     monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: Disk)
     context = _context(tmp_path)
-    with pytest.raises(StorageError, match=r"has 0 MB free, the checkpoints of this training take 2 MB more"):
+    with pytest.raises(StorageError, match=r"has 0 MB free, the checkpoints of this training take 3 MB more"):
         _train(spec, settings, shards_folder, context)
     assert not context.seen
 

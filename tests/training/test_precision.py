@@ -11,16 +11,26 @@ from forge_dagster.errors import RecipeError
 from forge_dagster.training.precision import autocast, cpu_flags, effective_dtype, notice, thread_limit, threads
 
 
-def test_bfloat16_where_the_processor_has_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("processor", "dtype"),
+    [
+        ("vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx2 avx512_bf16", "bfloat16"),
+        ("vendor_id\t: GenuineIntel\nflags\t\t: fpu avx2 avx512_bf16 amx_bf16", "bfloat16"),
+        ("vendor_id\t: GenuineIntel\nflags\t\t: fpu avx2 avx512_bf16", "float32"),
+        ("vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx2", "float32"),
+        ("processor\t: 0", "float32"),
+    ],
+)
+def test_bfloat16_where_the_processor_is_faster_by_it(tmp_path: Path, processor: str, dtype: str) -> None:
     cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor : 0\nflags\t\t: fpu avx2 avx512_bf16\n\nprocessor : 1\nflags : fpu\n")
-    assert effective_dtype(cpu_flags(cpuinfo)) == "bfloat16"
-    assert notice("bfloat16") == ""
-    cpuinfo.write_text("processor : 0\nflags : fpu avx2\n")
-    assert effective_dtype(cpu_flags(cpuinfo)) == "float32"
-    assert "avx512_bf16" in notice("float32")
-    cpuinfo.write_text("processor : 0\n")
-    assert cpu_flags(cpuinfo) == cpu_flags(tmp_path / "absent") == frozenset()
+    cpuinfo.write_text(f"{processor}\n\nprocessor : 1\nvendor_id : AuthenticAMD\nflags : avx512_bf16\n")
+    assert effective_dtype(cpuinfo) == dtype
+    assert bool(notice(dtype)) == (dtype == "float32")
+
+
+def test_where_the_system_does_not_tell_there_are_no_flags(tmp_path: Path) -> None:
+    assert cpu_flags(tmp_path / "absent") == frozenset()
+    assert effective_dtype(tmp_path / "absent") == "float32"
 
 
 def test_nothing_heavy_is_imported() -> None:

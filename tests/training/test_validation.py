@@ -10,14 +10,15 @@ from forge_dagster.errors import DataError
 from forge_dagster.model.build import build_model
 from forge_dagster.recipe import ModelSpec
 from forge_dagster.tokens.reader import open_documents
-from forge_dagster.training.validation import bits_per_byte
+from forge_dagster.training.validation import score, score_sources
 
 
 def test_an_untrained_model_scores_the_uniform_distribution(shards_folder: Path, dense_or_mixture: ModelSpec) -> None:
     model = build_model(dense_or_mixture, vocab_size=300, positions=32, seed=1)
     documents = open_documents(shards_folder, "validation")
     expected = documents.tokens * math.log2(300) / documents.sizes.sum()
-    assert bits_per_byte(model, shards_folder, dtype="float32") == pytest.approx(expected, rel=1e-5)
+    measured = score(model, documents, batch_tokens=8192, dtype="float32")
+    assert measured.bits_per_byte == pytest.approx(expected, rel=1e-5)
     assert model.training
 
 
@@ -37,16 +38,23 @@ def test_it_sums_over_every_token_of_every_document(shards_folder: Path, spec: M
             nats -= float(logits.log_softmax(-1).gather(-1, torch.from_numpy(labels)[:, None]).sum())
     expected = nats / math.log(2) / documents.sizes.sum()
     for batch_tokens in (1, 100, 10_000):
-        measured = bits_per_byte(model, shards_folder, batch_tokens=batch_tokens, dtype="float32")
-        assert measured == pytest.approx(expected, rel=1e-5)
+        measured = score(model, documents, batch_tokens=batch_tokens, dtype="float32")
+        assert measured.bits_per_byte == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_limit_takes_whole_documents(shards_folder: Path, spec: ModelSpec) -> None:
+def test_each_source_has_whole_documents_within_its_part_and_one_at_least(shards_folder: Path, spec: ModelSpec) -> None:
     model = build_model(spec, vocab_size=300, positions=32, seed=1)
     documents = open_documents(shards_folder, "validation")
-    first = int(documents.lengths[0])
-    expected = first * math.log2(300) / documents.sizes[0]
-    measured = bits_per_byte(model, shards_folder, most_tokens=first + 1, dtype="float32")
-    assert measured == pytest.approx(expected, rel=1e-5)
-    with pytest.raises(DataError, match=f"has {first} tokens, the limit is {first - 1}"):
-        bits_per_byte(model, shards_folder, most_tokens=first - 1)
+    (name,) = documents.sources
+    first, second = (int(length) for length in documents.lengths[:2])
+    for most, count in ((1, 1), (first, 1), (first + second - 1, 1), (first + second, 2)):
+        scores = score_sources(model, documents, most_tokens=most, dtype="float32", window=32)
+        assert scores[name].size == documents.sizes[:count].sum()
+        assert scores[name].nats == pytest.approx(documents.lengths[:count].sum() * math.log(300), rel=1e-5)
+
+
+def test_a_source_without_documents_cannot_be_scored(shards_folder: Path, spec: ModelSpec) -> None:
+    model = build_model(spec, vocab_size=300, positions=32, seed=1)
+    documents = open_documents(shards_folder, "validation")
+    with pytest.raises(DataError, match="source elsewhere has no validation document"):
+        score_sources(model, documents, most_tokens=100, dtype="float32", window=32, names=["elsewhere"])

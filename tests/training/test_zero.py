@@ -15,7 +15,7 @@ from forge_dagster.model.build import build_model
 from forge_dagster.recipe import ModelSpec
 from forge_dagster.training import zero
 from forge_dagster.training.execution import execution
-from forge_dagster.training.launch import rendezvous
+from forge_dagster.training.hosts.here import rendezvous
 from forge_dagster.training.precision import Dtype
 from forge_dagster.training.settings import Settings
 from forge_dagster.training.sharded import groups_of

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
 
-from forge_dagster.corpus.entry import LARGEST, Entry, Known, kept, listing_digest, nothing_known, printable, unchanged
+import xxhash
+
+from forge_dagster.corpus.entry import LARGEST, Entry, Known, kept, nothing_known, printable, unchanged
 from forge_dagster.errors import SourceError
 from forge_dagster.source import WHOLE, Shard
 from forge_dagster.stage import FrozenModel
@@ -93,24 +95,41 @@ def _bytes(descriptor: int, size: int) -> bytes:
 
 def entries(location: str, settings: Settings, known: Known = nothing_known, shard: Shard = WHOLE) -> Iterator[Entry]:
     """The shard's entries below the folder, sorted by path. Raises SourceError if the folder is missing."""
-    folder = Path(location)
-    if not folder.is_dir():
-        raise SourceError(
-            f"{folder}: no such folder", rule="a source is an existing folder", mend="correct `location` in its file"
-        )
+    folder = _existing(location)
     for name, found in walk(folder):
         path = printable(name)
         if shard.has(path):
             yield read(path, found, known)
 
 
+def _existing(location: str) -> Path:
+    folder = Path(location)
+    if not folder.is_dir():
+        raise SourceError(
+            f"{folder}: no such folder", rule="a source is an existing folder", mend="correct `location` in its file"
+        )
+    return folder
+
+
 def watermark(location: str, settings: Settings) -> str:
-    """Names, sizes and mtimes; no content is read."""
-    found: list[list[str | int]] = []
-    for name, entry in walk(Path(location)):
-        if isinstance(entry, OSError):
-            found.append([printable(name), str(entry.strerror)])
-        else:
-            status = entry.stat(follow_symlinks=False)
-            found.append([printable(name), status.st_size, status.st_mtime_ns])
-    return listing_digest(found)
+    """Names, sizes, times and inodes, folder by folder; no content is read. Raises SourceError if it is missing."""
+    state, waiting = xxhash.xxh3_128(), [os.fsencode(_existing(location))]
+    while waiting:
+        place = waiting.pop()
+        files, folders = [], []
+        try:
+            with os.scandir(place) as scan:
+                for found in scan:
+                    if found.is_dir(follow_symlinks=False):
+                        folders.append(found.path)
+                    else:
+                        status = found.stat(follow_symlinks=False)
+                        times = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+                        files.append(b"%b\0%d %d %d %d\n" % (found.name, *times))
+        except OSError as error:
+            files.append(f"unreadable: {error.strerror}".encode())
+        folders.sort(reverse=True)
+        files.sort()
+        state.update(b"".join([place, *files]))
+        waiting += folders
+    return state.hexdigest()

@@ -35,7 +35,7 @@ STALE_YEARS = 3
 DAY = "CASE WHEN substr(time, 1, 4) BETWEEN '1970' AND '2100' THEN try_strptime(substr(time, 1, 10), '%Y-%m-%d') END"
 """The day a document states; one out of all reason is none, or it would make every other document old."""
 SENSITIVITIES = ("public", "internal", "confidential")
-TERMS = ("owner", "licence", "sensitivity", "legal_basis", "permitted_use", "audience", "retention")
+TERMS = ("owner", "licence", "sensitivity", "legal_basis", "jurisdiction", "permitted_use", "audience", "retention")
 
 PREPARE = """
 CREATE TEMP TABLE text_of AS

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from forge_dagster.corpus.words import words
+from forge_dagster.corpus.words import WORD, words
 from forge_dagster.evaluation.item import Candidate, ItemTask
 from forge_dagster.evaluation.passages import Material, fair_sentences
 from forge_dagster.evaluation.reader import Reader
@@ -44,16 +44,20 @@ def candidates(material: Material) -> Iterator[Candidate]:
 def _terms(sentence: str, trained: Reader) -> Iterator[tuple[bool, int, int, tuple[str, str], str]]:
     """Terms that training documents know: whether plain, how many hold its rarest word, its place, kind and text."""
     taken: set[int] = set()
+    starts = [match.start() for match in WORD.finditer(sentence)]
+    if len(starts) <= FEWEST_BEFORE:
+        return
+    first = starts[FEWEST_BEFORE - 1] + 1
     for shape, pattern in TERMS:
         for match in pattern.finditer(sentence):
-            place = set(range(match.start(), match.end()))
-            if place & taken:
+            place = range(match.start(), match.end())
+            if not taken.isdisjoint(place):
                 continue
-            taken |= place
-            known = min(trained.documents_with(word) for word in words(match[0]))
-            late = len(words(sentence[: match.start()])) >= FEWEST_BEFORE
-            if late and 0 < known <= MOST_DOCUMENTS * trained.documents:
-                yield shape == "word", known, match.start(), _kind(shape, match[0]), match[0]
+            taken.update(place)
+            if match.start() >= first:
+                known = min(trained.documents_with(word) for word in words(match[0]))
+                if 0 < known <= MOST_DOCUMENTS * trained.documents:
+                    yield shape == "word", known, match.start(), _kind(shape, match[0]), match[0]
 
 
 def _kind(shape: str, term: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ LABELS = Labels(
     licence="unknown",
     sensitivity="confidential",
     legal_basis="unknown",
+    jurisdiction="SE",
     permitted_use=("training",),
     audience=("everyone",),
     retention=None,

@@ -1,0 +1,1 @@
+"""Who starts the hosts of a training: one file a kind."""

@@ -1,0 +1,1 @@
+"""What a Kubernetes cluster is told: manifests, values of Dagster's Helm chart, and rules that judge them."""
