@@ -47,7 +47,7 @@ test: install ## fast tests
 
 .PHONY: test-system
 test-system: install ## daemons, servers, browsers, killed processes
-	$(BIN)/python -m pytest -m system $(TWO)
+	$(BIN)/python -m pytest -m system $(TWO) --durations 30
 
 .PHONY: bench
 bench: install ## ratio tables against the bare libraries

@@ -106,4 +106,4 @@ def workers(above: psutil.Process) -> list[psutil.Process]:
 def kill(process: "subprocess.Popen[str]") -> None:
     """`kill -9` of the run's own process alone: what it leaves must take care of itself."""
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)

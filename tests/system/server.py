@@ -19,6 +19,7 @@ LAUNCH = """mutation ($params: ExecutionParams!) { launchPipelineExecution(execu
   ... on PythonError { message }
   ... on RunConfigValidationInvalid { errors { message } } } }"""
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+STUCK = 600  # seconds after which nothing more is expected; no measure of speed, for others may use the cores too
 RUNS = "{ runsOrError(limit: 20) { ... on Runs { results { runId status } } } }"
 
 
@@ -34,7 +35,7 @@ class Server:
         # A pipe that nobody reads fills up and stops the server.
         self.log = (organisation.root / "ui.log").open("ab")
         self.process = organisation.start("ui", "--port", str(self.port), *options, stdout=self.log, stderr=self.log)
-        self.until(lambda: self.query("{ version }"), 120)
+        self.until(lambda: self.query("{ version }"))
 
     def __enter__(self) -> "Server":
         return self
@@ -54,7 +55,7 @@ class Server:
         except OSError:
             return None  # it does not listen yet
 
-    def until(self, condition: Callable[[], Any], seconds: float) -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = STUCK) -> Any:
         deadline = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < deadline, "waited too long"
@@ -73,13 +74,13 @@ class Server:
         """Do what starts a run; wait until it succeeded."""
         before = set(self.runs())
         click()
-        started = self.until(lambda: set(self.runs()) - before, 60).pop()
-        status = self.until(lambda: self.runs()[started] in ("SUCCESS", "FAILURE") and self.runs()[started], 400)
+        started = self.until(lambda: set(self.runs()) - before).pop()
+        status = self.until(lambda: self.runs()[started] in ("SUCCESS", "FAILURE") and self.runs()[started])
         assert status == "SUCCESS"
 
     def close(self) -> None:
         os.killpg(self.process.pid, signal.SIGINT)
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=STUCK)
 
     def launch(self, job: str, assets: Sequence[str], *, partition: str | None = None) -> str:
         """Start a run of a job's assets as the button does; return its id."""
@@ -97,13 +98,13 @@ class Server:
         assert "run" in done, done
         return str(done["run"]["runId"])
 
-    def ended(self, run_id: str, seconds: float) -> str:
+    def ended(self, run_id: str) -> str:
         """Wait for the end of a run; return its status."""
-        return str(self.until(lambda: (self.runs()[run_id] in ENDED) and self.runs()[run_id], seconds))
+        return str(self.until(lambda: (self.runs()[run_id] in ENDED) and self.runs()[run_id]))
 
     def kill_everything(self) -> None:
         """`kill -9` of web server, daemon, code server, run workers and steps, all at once."""
         below = psutil.Process(self.process.pid).children(recursive=True)
         for each in [psutil.Process(self.process.pid), *below]:
             each.kill()
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=STUCK)

@@ -55,9 +55,9 @@ def test_a_whole_graph_runs_in_pods(clustered: tuple[Organisation, Cluster]):
     organisation, cluster = clustered
     with Server(organisation) as server:
         run = server.launch("source", ["raw_documents", "clean_documents"], partition="sample")
-        assert server.ended(run, 300) == "SUCCESS"
+        assert server.ended(run) == "SUCCESS"
         run = server.launch("recipe_nano", [])
-        assert server.ended(run, 900) == "SUCCESS"
+        assert server.ended(run) == "SUCCESS"
         assert server.materialized() >= {"nano/release", "corpus", "raw_documents"}
     jobs = cluster.objects("jobs")
     assert all(job["status"]["succeeded"] == 1 for job in jobs.values())

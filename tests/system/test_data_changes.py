@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 import yaml
 from nano import NANO_MODEL, Organisation, nano_recipe
+from server import STUCK
 
 from forge_dagster.home import PROJECT
 from forge_dagster.sample.generate import generate
@@ -70,8 +71,8 @@ def daemon(automated: Organisation) -> Iterator["subprocess.Popen[bytes]"]:
         process.wait(60)
 
 
-def until(daemon: "subprocess.Popen[bytes]", condition: Callable[[], Any], seconds: float) -> Any:
-    deadline = time.monotonic() + seconds
+def until(daemon: "subprocess.Popen[bytes]", condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + STUCK
     while not (found := condition()):
         assert time.monotonic() < deadline, "waited too long"
         assert daemon.poll() is None, "the daemon ended"
@@ -108,28 +109,28 @@ def change_a_fact(root: Path) -> None:
 
 
 def test_a_changed_fact_is_learned_and_the_release_moves(automated: Organisation, daemon: "subprocess.Popen[bytes]"):
-    first = until(daemon, lambda: decision(automated), 180)
+    first = until(daemon, lambda: decision(automated))
     assert first["decision"] == "hold"
     before, times, began = automated.digests(), {}, time.monotonic()
     change_a_fact(automated.root)
 
-    def moved(key: str, seconds: float) -> None:
-        until(daemon, lambda: automated.digests()[key] != before[key], seconds)
+    def moved(key: str) -> None:
+        until(daemon, lambda: automated.digests()[key] != before[key])
         times[key] = round(time.monotonic() - began)
 
-    until(daemon, lambda: any("sample moved" in line for line in skipped(automated, "source_changes")), 30)
+    until(daemon, lambda: any("sample moved" in line for line in skipped(automated, "source_changes")))
     times["seen"] = round(time.monotonic() - began)
-    moved("raw_documents/sample", 60)
-    moved("token_shards/bpe-512", 180)
-    asked = until(daemon, lambda: decision(automated)["decision"] == "retrain" and decision(automated), 120)
+    moved("raw_documents/sample")
+    moved("token_shards/bpe-512")
+    asked = until(daemon, lambda: decision(automated)["decision"] == "retrain" and decision(automated))
     times["decided"] = round(time.monotonic() - began)
     assert asked["measured"]["changed_facts"] > 0
     assert asked["measured"]["stale_facts"] / asked["measured"]["changed_facts"] >= 0.5
     assert [each["measure"] for each in asked["reasons"] if each["speaks"] == "retrain"] == ["stale_facts"]
-    moved("nano/base_checkpoint", 240)
-    moved("nano/scorecard", 120)
-    moved("nano/release", 60)
-    after = until(daemon, lambda: decision(automated)["measured"]["settled_facts"] and decision(automated), 120)
+    moved("nano/base_checkpoint")
+    moved("nano/scorecard")
+    moved("nano/release")
+    after = until(daemon, lambda: decision(automated)["measured"]["settled_facts"] and decision(automated))
     times["decided again"] = round(time.monotonic() - began)
     print(json.dumps(times))
     assert after["decision"] == "hold"

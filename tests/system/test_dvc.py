@@ -162,7 +162,7 @@ def test_a_full_remote_and_then_room(made: Organisation):
         f"{forge} push --remote full && {forge} fsck --remote --name full"
     )
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", script], env=made.environment, capture_output=True, text=True, timeout=300
+        ["unshare", "-rm", "sh", "-c", script], env=made.environment, capture_output=True, text=True, timeout=600
     )
     if "Operation not permitted" in done.stderr and "mount" in done.stderr:
         pytest.skip("this kernel allows no mount in a user namespace")

@@ -20,7 +20,6 @@ BASE = "nano/base_checkpoint"
 FAILED = """{ runsOrError(limit: 9, filter: {pipelineName: "tell_of_failure"}) { ... on Runs { results {
   runId status tags { key value } } } } }"""
 TAGS = "query ($run: ID!) { runOrError(runId: $run) { ... on Run { tags { key value } } } }"
-HEALED_WITHIN = 60  # seconds from the death of a run's process until the run is marked as failed
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +71,9 @@ def test_postgresql_serves_a_rebuilt_index_and_the_daemon_heals_and_tells(operat
         assert operated.wait_for(training, BASE)
         (run,) = [run for run, status in server.runs().items() if status == "STARTED"]
         kill(training)
-        server.until(lambda: server.runs()[run] == "FAILURE", HEALED_WITHIN)
+        server.until(lambda: server.runs()[run] == "FAILURE")
         # The daemon has a person told; nobody answers, and that fails the notice's own run and nothing else.
-        told = server.until(lambda: [each for each in _notices(server) if each["status"] == "FAILURE"], 60)
+        told = server.until(lambda: [each for each in _notices(server) if each["status"] == "FAILURE"])
         assert len(told) == 1
         assert run in {tag["value"].removeprefix("failed ") for tag in told[0]["tags"]}
         done = operated.forge("run", "--select", "readiness", "--force")
@@ -83,7 +82,7 @@ def test_postgresql_serves_a_rebuilt_index_and_the_daemon_heals_and_tells(operat
 
         server.headers = {"X-Forwarded-Email": "ada@example.org"}
         run = server.launch("models", ["readiness"])
-        assert server.ended(run, 120) == "SUCCESS"
+        assert server.ended(run) == "SUCCESS"
         (tag,) = [tag["value"] for tag in server.query(TAGS, run=run)["runOrError"]["tags"] if tag["key"] == ASKED_TAG]
         assert tag == f"{run} user:ada@example.org"
 

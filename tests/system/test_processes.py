@@ -205,7 +205,7 @@ def test_two_hosts_learn_what_one_host_learns(
             inside = ["ip", "netns", "exec", name, *command(work, host=host, meeting=meeting)]
             running.append(subprocess.Popen(inside, env=os.environ | variables, stderr=subprocess.PIPE, text=True))
         for process in running:
-            _, err = process.communicate(timeout=200)
+            _, err = process.communicate(timeout=600)
             assert process.returncode == 0, err[-3000:]
         (folder,) = (work.folder / TRAINED).glob("step-*")
         trained[count] = load_file(folder / "model.safetensors")

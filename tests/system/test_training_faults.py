@@ -51,7 +51,7 @@ def test_sigterm_to_a_training_step_is_saved_taken_up_again_and_leaves_no_trace(
     assert preempted.wait_for(process, BASE)
     first = _step_of(process)
     first.terminate()
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert not first.is_running()
 
@@ -78,7 +78,7 @@ def test_one_process_of_two_is_killed_and_dagster_goes_on_at_the_same_step(
     both = workers(psutil.Process(process.pid))
     both[rank].kill()
     before = read(work[0] / "log.jsonl")
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert len(both) == 2
     assert not any(worker.is_running() for worker in both)
@@ -126,7 +126,7 @@ def test_a_full_disk_costs_the_checkpoint_in_the_making_alone(tmp_path: Path):
         ["unshare", "-rm", "sh", "-c", mount, "sh", sys.executable, "-c", FULL_DISK, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     if "Operation not permitted" in done.stderr and "mount" in done.stderr:
         pytest.skip("this kernel allows no mount in a user namespace")
