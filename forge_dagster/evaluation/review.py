@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from forge_dagster.errors import DataError
 from forge_dagster.evaluation.item import Item
+from forge_dagster.provenance.files import write_atomically
 from forge_dagster.source import explain, read_yaml
 from forge_dagster.stage import FrozenModel
 
@@ -102,7 +103,6 @@ def write_review(folder: Path, review: Review) -> Path:
             for name, decision in sorted(review.items.items())
         }
     }
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    path.write_text(HEAD + yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8")
+    write_atomically(path, (HEAD + yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=110)).encode())
     return path

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from forge_dagster.errors import DataError
 from forge_dagster.provenance.canonical import canonical_json
+from forge_dagster.provenance.files import write_atomically
 from forge_dagster.tokens.order import Span
 from forge_dagster.training.execution import Execution
 
@@ -39,7 +40,7 @@ class Cost:
 def write_cost(out: Path, *, tokens: int, operations: int, formula: str = FORMULA) -> None:
     """Write into a checkpoint what its stage cost: tokens that the model learned from, padding not counted."""
     body = {"tokens": tokens, "floating_point_operations": operations, "formula": formula}
-    (out / COST).write_bytes(canonical_json(body) + b"\n")
+    write_atomically(out / COST, canonical_json(body) + b"\n")
 
 
 def read_cost(folder: Path) -> tuple[int, int]:
@@ -77,7 +78,7 @@ def matmul_peak(execution: Execution, cache: Path) -> float:
     if known.get("how") == how:
         return float(known["operations_per_second"])
     peak = max(_product_speed(size, execution) for size in PEAK_SIZES)
-    path.write_text(json.dumps({"how": how, "operations_per_second": peak}), encoding="utf-8")
+    write_atomically(path, json.dumps({"how": how, "operations_per_second": peak}).encode())
     return peak
 
 

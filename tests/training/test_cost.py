@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from forge_dagster.model.build import build_model
 from forge_dagster.recipe import ModelSpec
 from forge_dagster.tokens.order import Span
-from forge_dagster.training.cost import Cost, matmul_peak
+from forge_dagster.training.cost import COST, Cost, matmul_peak, read_cost, write_cost
 from forge_dagster.training.execution import execution
 
 SpecOf = Callable[[str], ModelSpec]
@@ -53,3 +53,12 @@ def test_the_peak_is_measured_once(tmp_path: Path) -> None:
     (tmp_path / "matmul-peak.json").write_text('{"how": ["float32", 1, "cpu"], "operations_per_second": 5.0}')
     assert matmul_peak(how, tmp_path) == 5.0
     assert matmul_peak(replace(how, threads=2), tmp_path) != 5.0
+
+
+def test_what_was_spent_is_replaced_whole_so_that_a_kill_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+    write_cost(tmp_path, tokens=1, operations=10)
+    with (tmp_path / COST).open("rb") as before:
+        write_cost(tmp_path, tokens=2, operations=20)
+        assert b'"tokens":1' in before.read()
+    assert read_cost(tmp_path) == (2, 20)
+    assert [path.name for path in tmp_path.iterdir()] == [COST]
