@@ -47,7 +47,8 @@ def main(*options: str) -> None:
         root = Path(name)
         root.mkdir(parents=True, exist_ok=True)
         _declare(root, weights, {"domain": domain, "general": general})
-        os.environ.pop("DAGSTER_HOME", None)  # of the home that is left here; `forge` sets it for its own
+        for name in ("DAGSTER_HOME", "FORGE_STORE"):  # of the home that is left here; `forge` sets one for its own
+            os.environ.pop(name, None)
         os.environ.update(
             FORGE_HOME=str(root / "home"), FORGE_RECIPES=str(root / "recipes"), FORGE_SOURCES=str(root / "sources")
         )

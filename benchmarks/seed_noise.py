@@ -31,7 +31,8 @@ def _scores(recipe: str, seed: int, root: Path) -> dict[str, float]:
         body["weights"]["location"] = str((folder_of("recipes") / body["weights"]["location"]).resolve())
     (recipes / f"{recipe}.yaml").write_text(yaml.safe_dump(body | {"seed": seed}), encoding="utf-8")
     environment = {**os.environ, "FORGE_HOME": str(root / "home"), "FORGE_RECIPES": str(recipes)}
-    environment.pop("DAGSTER_HOME", None)
+    for name in ("DAGSTER_HOME", "FORGE_STORE"):
+        environment.pop(name, None)
     subprocess.run(
         [sys.executable, "-m", "forge_dagster.cli.main", "run", "--recipe", recipe, "--json"],
         env=environment, stdout=subprocess.DEVNULL, check=False,  # a refused release is no matter here

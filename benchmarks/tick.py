@@ -38,6 +38,7 @@ def main(files: str = "1000000", tree: str = "") -> None:
         source = {"name": "docs", "kind": "folder", "location": str(folder), "owner": "o", "licence": "internal"}
         (root / "sources" / "docs.yaml").write_text(yaml.safe_dump(source | {"sensitivity": "internal"}))
         os.environ |= {"FORGE_HOME": str(root / "home"), "FORGE_SOURCES": str(root / "sources")}
+        os.environ.pop("FORGE_STORE", None)
         _measure(folder)
 
 

@@ -8,9 +8,10 @@ ForgeError
 │   └── WeightsError       open weights are missing, unreadable, unsafe or of a kind that is not known
 ├── IntegrityError         bytes differ from their record (exit code 3)
 ├── VerdictError           a check or a gate refused an artifact (exit code 4)
+├── QuotaError             an agent asks for more than its quota, or for what a person alone does (exit code 7)
 ├── BusyError              another run holds the artifact (exit code 5)
 ├── StorageError           the disk is full or refuses a write (exit code 6)
-├── RemoteError            the remote of versions is down, too slow, full or refuses (exit code 69)
+├── RemoteError            a remote of versions, or the shared store, is down, too slow, full or refuses (exit code 69)
 ├── WorkerDied             a process of a training died; the same command goes on from its checkpoint (exit code 71)
 └── InterruptedRun         stopped by a signal; the same command resumes (exit code 75)
 """
@@ -73,6 +74,12 @@ class VerdictError(ForgeError):
         self.findings = findings or []
 
 
+class QuotaError(ForgeError):
+    """An agent asks for more than its quota, or for what a person alone does."""
+
+    exit_code = 7
+
+
 class BusyError(ForgeError):
     """Another run holds the artifact in the making."""
 
@@ -86,7 +93,8 @@ class StorageError(ForgeError):
 
 
 class RemoteError(ForgeError):
-    """The remote of versions is down, too slow, full or refuses (EX_UNAVAILABLE); what is here stands."""
+    """A remote of versions, or the shared store, is down, too slow, full or refuses (EX_UNAVAILABLE); what is here
+    stands."""
 
     exit_code = 69
 

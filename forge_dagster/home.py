@@ -47,6 +47,11 @@ def home() -> Home:
     return Home(Path(os.environ.get("FORGE_HOME") or PROJECT / "data").resolve())
 
 
+def shared_store() -> str | None:
+    """Address of the store that this home shares with others, by FORGE_STORE; None: it is alone."""
+    return os.environ.get("FORGE_STORE") or None
+
+
 def folder_of(kind: str) -> Path:
     """The folder of `recipes`, `sources`, `policies` or `evals`; FORGE_RECIPES and the like name another."""
     return Path(os.environ.get(f"FORGE_{kind.upper()}") or PROJECT / kind).resolve()

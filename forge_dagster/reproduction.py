@@ -76,7 +76,7 @@ def training_of(home: Home, key: str, digest: str) -> Training:
     """The training behind a checkpoint. Raises UserError if its run or an input is not on this machine."""
     store = ArtifactStore(home.artifacts)
     record = store.record(key, digest)
-    run = json.loads((store.version(key, digest) / "beside" / "run.json").read_bytes())
+    run = json.loads((store.here(key, digest) / "beside" / "run.json").read_bytes())
     frozen = home.runs / run["run"] / "inputs.json"
     if not frozen.is_file():
         raise UserError(
@@ -91,7 +91,7 @@ def training_of(home: Home, key: str, digest: str) -> Training:
     module = links[key].module
     inputs = {}
     for name, ref in record.identity.inputs.items():
-        if ref.key is None or not store.version(ref.key, ref.digest).exists():
+        if ref.key is None or not store.stands(ref.key, ref.digest):
             raise UserError(
                 f"input {name} of {key}@{digest[:12]} is not in the store",
                 rule="a training is done again from the bytes it read",

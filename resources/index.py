@@ -100,7 +100,7 @@ class Index:
         asset, partition = self._asset(key)
         if partition is not None:
             return  # Dagster's checks know no partition
-        for result in check_results(load_findings(ArtifactStore(self.home.artifacts).version(key, digest))):
+        for result in check_results(load_findings(ArtifactStore(self.home.artifacts), key, digest)):
             check = dg.AssetCheckKey(asset, str(result.check_name))
             if self.instance.event_log_storage.get_latest_asset_check_execution_by_key([check]):
                 continue

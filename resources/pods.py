@@ -12,12 +12,15 @@ from forge_dagster.compute_profile import USER, KubernetesProfile, Pod
 from forge_dagster.home import home
 
 PASSED_ON = (
-    "FORGE_HOME", "FORGE_RECIPES", "FORGE_SOURCES", "FORGE_POLICIES", "FORGE_EVALS", "FORGE_AUTOMATION",
+    "FORGE_HOME", "FORGE_STORE", "FORGE_RECIPES", "FORGE_SOURCES", "FORGE_POLICIES", "FORGE_EVALS", "FORGE_AUTOMATION",
+    "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION",
     "FORGE_COMPUTE", "FORGE_DEVICE", "FORGE_MICRO_BATCH", "FORGE_COMPILE", "FORGE_RECOMPUTE", "FORGE_GENERAL_TOKENIZER",
 )  # fmt: skip
 """Variables of the process that starts a pod that hold in the pod too, where they are set."""
 PART, RUN = "forge-dagster/part", "run"
 """Label by which network policies know pods, and its value for runs and steps."""
+STARTS, HOSTS = "forge-dagster/starts", "hosts"
+"""Label of the Job of a step that starts hosts of its own, and its value."""
 KEPT_SECONDS = 3600
 """How long a Job that has ended is kept for people to look at; ten looks of Dagster's daemon take 100 s."""
 
@@ -63,19 +66,27 @@ def launcher_config(profile: KubernetesProfile, environment: Mapping[str, str] =
     }
 
 
-def step_config(pod: Pod) -> dict[str, Any]:
-    """What the tag `dagster-k8s/config` of an asset says: the pod of its step."""
+def step_config(pod: Pod, *, cores: int, starts_hosts: bool) -> dict[str, Any]:
+    """What the tag `dagster-k8s/config` of an asset says: the pod of its step.
+
+    `cores`: of who computes, which are the hosts where it starts some. The pod asks the API server for nothing, and
+    holds no token for it, unless it starts hosts.
+    """
     # A process in a pod sees every core of its node.
-    threads = {"name": "FORGE_THREADS", "value": str(pod.cores)}
-    asked = {
+    threads = {"name": "FORGE_THREADS", "value": str(cores)}
+    optional = {
         "node_selector": dict(pod.node_selector),
         "tolerations": [each.model_dump(exclude_none=True) for each in pod.tolerations],
         "priority_class_name": pod.priority,
     }
-    spec = {name: value for name, value in asked.items() if value}
-    queue = {"labels": {"kueue.x-k8s.io/queue-name": pod.queue}} if pod.queue else {}
+    spec = {name: value for name, value in optional.items() if value}
+    labels = {
+        **({"kueue.x-k8s.io/queue-name": pod.queue} if pod.queue else {}),
+        **({STARTS: HOSTS} if starts_hosts else {}),
+    }
     return {
         "container_config": {"resources": pod.amounts, "env": [threads]},
-        **({"pod_spec_config": spec} if spec else {}),
-        **({"job_metadata": queue} if queue else {}),
+        # Dagster would have it mounted, whatever the account says.
+        "pod_spec_config": {"automount_service_account_token": starts_hosts, **spec},
+        **({"job_metadata": {"labels": labels}} if labels else {}),
     }

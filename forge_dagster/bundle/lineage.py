@@ -98,7 +98,7 @@ def _stated(home: Home) -> dict[tuple[str, str], str]:
 
 
 def _link(store: ArtifactStore, record: Record) -> Link:
-    version = store.version(record.key, record.digest)
+    version = store.here(record.key, record.digest)
     costs = [version / part / "cost.json" for part in ("content", "beside")]
     run, findings = (version / "beside" / name for name in ("run.json", "findings.json"))
     return Link(

@@ -9,7 +9,7 @@ from forge_dagster.errors import UserError, VerdictError
 from forge_dagster.home import Home
 from forge_dagster.override import Reason
 from forge_dagster.provenance.ledger import Ledger
-from forge_dagster.provenance.locks import lock
+from forge_dagster.provenance.place import only_writer
 from forge_dagster.provenance.store import ArtifactStore
 from forge_dagster.signing.dsse import envelope
 from forge_dagster.signing.keys import KeyRing, Signer
@@ -72,7 +72,7 @@ def _moves(entry: dict[str, Any], key: str) -> bool:
 def _serve(home: Home, kind: str, key: str, digest: str, signer: Signer, more: dict[str, str]) -> dict[str, Any]:
     """Verify the bytes, state it, then move the pointer: one that the ledger does not know of never stands."""
     store = ArtifactStore(home.artifacts)
-    with lock(home.work / "locks" / f"{key}.lock", what=key, wait=WAIT, waiting=lambda _: None):
+    with only_writer(home, key, wait=WAIT, waiting=lambda _: None):
         for said in Ledger(home.ledger).statements("withdrawn", key=key, digest=digest):
             raise VerdictError(
                 f"{key}@{digest[:12]} was withdrawn by {said.get('erasure', 'a run')}",

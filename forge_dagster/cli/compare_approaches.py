@@ -75,7 +75,7 @@ def command(
         return
     key = comparison_key(made.name)
     digest = _make([key], quiet=json)[key]
-    version = ArtifactStore(home().artifacts).version(key, digest)
+    version = ArtifactStore(home().artifacts).here(key, digest)
     body = arms.read(version / "content")
     if json:
         print_json({**body.model_dump(mode="json"), "artifact": f"{key}@{digest}", "budget": budget})

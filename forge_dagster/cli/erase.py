@@ -133,7 +133,7 @@ def _successor(recipe: str) -> dict[str, Any]:
     found: dict[str, Any] = {"release": f"{recipe}/release@{release}" if release else None}
     for key in store.current_below(recipe):
         digest = str(store.current(key))
-        begun = store.version(key, digest) / "beside" / "begun.json"
+        begun = store.here(key, digest) / "beside" / "begun.json"
         if begun.exists():
             found |= {"pre_training": f"{key}@{digest}", **json_lines.loads(begun.read_bytes())}
     return found

@@ -26,7 +26,7 @@ def general_base(recipe: Recipe, folder: Path, text: Path | None, *, quiet: bool
     approaches.write_recipe(own / "recipes", base)
     key = checkpoint_key(base.name, "base")
     environment = {**os.environ, "FORGE_HOME": str(own / "home"), "FORGE_RECIPES": str(own / "recipes")}
-    for name in ("DAGSTER_HOME", "FORGE_SOURCES", "FORGE_COMPARISONS"):
+    for name in ("DAGSTER_HOME", "FORGE_SOURCES", "FORGE_COMPARISONS", "FORGE_STORE"):
         environment.pop(name, None)
     needed = f"raw_documents,clean_documents,document_split,domain_benchmark,corpus,tokenizer/{recipe.tokenizer_name},"
     command = ["run", "--sources", str(text), "--select", f"{needed}token_shards/{recipe.tokenizer_name},{key}"]

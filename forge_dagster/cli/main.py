@@ -1,8 +1,8 @@
 """The `forge` command: its verbs, and the exit code of every error.
 
 Exit codes: 0 done; 1 unexpected; 2 wrong input or command; 3 bytes differ from their record;
-4 a check or a gate refused; 5 another run holds the artifact; 6 no room on the disk; 69 a remote fails;
-75 stopped, run again to go on.
+4 a check or a gate refused; 5 another run holds the artifact; 6 no room on the disk; 7 above an agent's quota;
+69 a remote fails; 75 stopped, run again to go on.
 """
 
 import importlib
@@ -17,10 +17,10 @@ from forge_dagster.environment import close
 from forge_dagster.errors import ForgeError, InterruptedRun
 
 COMMANDS = (
-    "run", "assess", "status", "show", "scorecard", "override", "bundle", "prove", "approve", "promote", "rollback",
-    "compare-approaches", "bisect", "inspect", "where-used", "sources-of", "trace", "diff", "verify", "push", "pull",
-    "fsck", "gc", "keep", "reproduce", "erase", "rebuild-index", "sample", "schema", "chat", "ui", "deploy",
-    "corpus", "benchmark", "sources", "retrain", "keys",
+    "run", "forecast", "assess", "status", "show", "scorecard", "override", "bundle", "prove", "approve", "promote",
+    "rollback", "export", "compare-approaches", "search", "bisect", "inspect", "where-used", "sources-of", "trace",
+    "diff", "verify", "push", "pull", "fsck", "gc", "keep", "share", "reproduce", "erase", "rebuild-index", "sample",
+    "schema", "chat", "serve", "ui", "deploy", "corpus", "benchmark", "sources", "retrain", "keys", "proposals", "mcp",
 )  # fmt: skip
 """Modules beside this one, each with a `command`, or an `app` of several."""
 

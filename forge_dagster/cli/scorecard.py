@@ -58,7 +58,7 @@ def command(
     if with_ is not None:
         _show_comparison(found, read(with_), json)
         return
-    page = ArtifactStore(home().artifacts).version(f"{found.name}/scorecard", found.digest) / "beside" / PAGE
+    page = ArtifactStore(home().artifacts).here(f"{found.name}/scorecard", found.digest) / "beside" / PAGE
     if json:
         print_json({**found.card.model_dump(mode="json"), "digest": found.digest, "page": str(page)})
     else:
@@ -143,7 +143,7 @@ def _show_history(recipe: str, json: bool) -> None:
 
 
 def _entry(store: ArtifactStore, key: str, digest: str, current: str) -> dict[str, Any]:
-    version = store.version(key, digest)
+    version = store.here(key, digest)
     begun = json.loads((version / "beside" / "run.json").read_bytes())["begun"]
     entry: dict[str, Any] = {"digest": digest, "begun": begun, "current": digest == current}
     try:

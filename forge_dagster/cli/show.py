@@ -49,11 +49,11 @@ def command(artifact: Artifact, step: Step = None, json: Json = False) -> None:
     """
     key, digest = resolve(artifact)
     store = ArtifactStore(home().artifacts)
-    record, version = store.record(key, digest), store.version(key, digest)
+    record, version = store.record(key, digest), store.here(key, digest)
     if step is not None:
         _show_step(store, record, step, json)
         return
-    findings = load_findings(version)
+    findings = load_findings(store, key, digest)
     if json:
         body = record.model_dump(mode="json")
         print_json({**body, "path": str(version), "findings": [f.model_dump(mode="json") for f in findings]})

@@ -9,6 +9,7 @@ from forge_dagster.cli.console import Json, amount, duration, err, out, print_js
 from forge_dagster.cli.show import resolve
 from forge_dagster.errors import IntegrityError, UserError
 from forge_dagster.home import home
+from forge_dagster.provenance.ledger import Ledger
 from forge_dagster.provenance.store import ArtifactStore
 from forge_dagster.provenance.verify import everything, verify
 
@@ -47,6 +48,10 @@ def command(
     if not targets:
         raise UserError("nothing to verify: no release stands", rule="an artifact", mend="forge run, or name a KEY")
     with err.status("verifying") as status:
+        if store.place.is_shared:
+            Ledger(home().ledger).follow()
+            status.update("bringing what is not here from the shared store")
+            _bring(store, targets)
         found = verify(
             home().artifacts,
             home().ledger,
@@ -65,6 +70,19 @@ def command(
             err.print(f"differs: {problem}", style="red", markup=False)
     if found.problems:
         raise typer.Exit(IntegrityError.exit_code)
+
+
+def _bring(store: ArtifactStore, targets: list[tuple[str, str]]) -> None:
+    """Let everything stand here that the targets were made from; bytes that differ in the shared store are named."""
+    todo, seen = list(targets), set[tuple[str, str]]()
+    while todo:
+        key, digest = todo.pop()
+        if (key, digest) in seen or not store.stands(key, digest):
+            continue  # what stands nowhere is for the verifier to tell
+        seen.add((key, digest))
+        store.here(key, digest)
+        refs = [ref for record in store.records(key, digest) for ref in record.identity.inputs.values()]
+        todo += [(ref.key, ref.digest) for ref in refs if ref.key is not None]
 
 
 def _complete(json: bool) -> None:

@@ -10,7 +10,7 @@ from forge_dagster.home import Home
 from forge_dagster.provenance.canonical import canonical_json
 from forge_dagster.provenance.files import write_atomically
 from forge_dagster.provenance.ledger import Ledger
-from forge_dagster.provenance.locks import lock
+from forge_dagster.provenance.place import only_writer
 from forge_dagster.provenance.store import ArtifactStore
 from forge_dagster.signing.dsse import envelope, statement
 from forge_dagster.signing.keys import Signer
@@ -50,7 +50,7 @@ def withdraw(home: Home, name: str, versions: Sequence[str]) -> list[str]:
     done: list[str] = []
     for version in versions:
         key, _, digest = version.partition("@")
-        with lock(home.work / "locks" / f"{key}.lock", what=key, wait=WAIT, waiting=print):
+        with only_writer(home, key, wait=WAIT, waiting=print):
             said = {"key": key, "digest": digest, "erasure": name}
             if not any(ledger.statements("withdrawn", **said)):
                 ledger.append("withdrawn", said)

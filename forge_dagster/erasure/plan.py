@@ -28,7 +28,7 @@ Option = Literal["quarantine", "resume", "retrain"]
 HOLDS_TEXT = (
     "raw", "clean", "corpus", "shards", "generated", "instructions", "policy_items", "preferences", "benchmark",
 )  # fmt: skip
-HOLDS_WEIGHTS = ("checkpoint", "adapter", "release")
+HOLDS_WEIGHTS = ("checkpoint", "adapter", "release", "export")
 
 
 class Cost(FrozenModel):
@@ -150,7 +150,7 @@ def _holds(use: Use) -> bool:
 
 
 def _only_judged(use: Use) -> bool:
-    return use.kind == "release" and not use.told["learnt_in"]
+    return use.kind in ("release", "export") and not use.told["learnt_in"]
 
 
 def _standing(graph: Graph, node: Node) -> str:
@@ -201,7 +201,7 @@ def _kept(home: Home, checkpoint: Node) -> Retained:
 
 
 def _hours(graph: Graph, node: Node) -> float:
-    run = json.loads((graph.store.version(*node) / "beside" / "run.json").read_bytes())
+    run = json.loads((graph.store.here(*node) / "beside" / "run.json").read_bytes())
     return float(run["seconds"]) / 3600
 
 
@@ -215,6 +215,7 @@ def _traces(
                if Node(said["key"], said["digest"]) in learnt}  # fmt: skip
     kept = {str(each.folder.relative_to(home.root)) for node in learnt if node.is_checkpoint
             for each in retained(home.cache / node.key)}  # fmt: skip
+    carried = {str_of(node) for node in holders if graph.store.place.record(node.key, node.digest)}
     caches = {node.key for node in holders if node.family in ("raw_documents", "clean_documents", "generated")}
     return {
         "tokenizers, whose merges were counted over it": tuple(
@@ -223,6 +224,7 @@ def _traces(
         "checkpoints retained of trainings": tuple(sorted(kept)),
         "versions in the store, until `forge gc` takes them": tuple(str_of(node) for node in sorted(holders)),
         "remotes of versions": tuple(sorted(remotes)),
+        **({"the shared store, which `forge gc` leaves alone": tuple(sorted(carried))} if carried else {}),
         "bundles that were written": tuple(sorted(bundles)),
         "caches, until these artifacts are made again": tuple(sorted(f"cache/{key}" for key in caches)),
     }

@@ -87,7 +87,7 @@ def _machine(graph: Graph, release: Node) -> dict[str, Any]:
     """Machines that the checkpoints were made on."""
     found = {}
     for node in graph.learnt(release):
-        run = json.loads((graph.store.version(*node) / "beside" / "run.json").read_bytes())
+        run = json.loads((graph.store.here(*node) / "beside" / "run.json").read_bytes())
         found[node.key.removeprefix(f"{release.family}/")] = {"machine": run["machine"]}
     return found
 

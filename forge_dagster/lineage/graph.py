@@ -13,6 +13,7 @@ from forge_dagster.provenance.store import ArtifactStore
 
 CHECKPOINT = "_checkpoint"
 RELEASE = "/release"
+EXPORT = "export/"
 WEIGHTS = (*CARRIED, "teacher", "reward_model", "weights")
 """Inputs by which a checkpoint has what an earlier one learnt."""
 
@@ -36,6 +37,10 @@ class Node(NamedTuple):
     def is_release(self) -> bool:
         return self.key.endswith(RELEASE)
 
+    @property
+    def is_export(self) -> bool:
+        return self.key.startswith(EXPORT)
+
     def __str__(self) -> str:
         return f"{self.key}@{self.digest[:12]}"
 
@@ -51,8 +56,7 @@ class Graph:
         self.records: dict[Node, list[Record]] = {}
         for key in store.all_keys():
             for digest in store.versions(key):
-                names = sorted(path.stem for path in (store.version(key, digest) / "records").glob("*.json"))
-                self.records[Node(key, digest)] = [store.record(key, digest, name) for name in names]
+                self.records[Node(key, digest)] = store.records(key, digest)
 
     def content(self, node: Node) -> Path:
         """Content folder of a version."""
@@ -65,6 +69,10 @@ class Graph:
     @cached_property
     def releases(self) -> list[Node]:
         return [node for node in self.records if node.is_release]
+
+    @cached_property
+    def exports(self) -> list[Node]:
+        return [node for node in self.records if node.is_export]
 
     @cached_property
     def checkpoints(self) -> list[Node]:

@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from forge_dagster.errors import IntegrityError
 from forge_dagster.provenance.actor import kind_of
+from forge_dagster.provenance.store import ArtifactStore
 from forge_dagster.provenance.surroundings import machine, surroundings
 from forge_dagster.stage import Finding
+
+FINDINGS = "findings.json"
 
 
 def write_beside(beside: Path, run_id: str, actor: str, spent: Mapping[str, Any], findings: list[Finding]) -> None:
@@ -21,9 +25,16 @@ def write_beside(beside: Path, run_id: str, actor: str, spent: Mapping[str, Any]
         **surroundings(),
     }
     (beside / "run.json").write_text(json.dumps(execution, indent=1))
-    (beside / "findings.json").write_text(json.dumps([finding.model_dump(mode="json") for finding in findings]))
+    (beside / FINDINGS).write_text(json.dumps([finding.model_dump(mode="json") for finding in findings]))
 
 
-def load_findings(version: Path) -> list[Finding]:
-    """Findings of the checks that judged a version when it was made."""
-    return [Finding.model_validate(item) for item in json.loads((version / "beside" / "findings.json").read_bytes())]
+def load_findings(store: ArtifactStore, key: str, digest: str) -> list[Finding]:
+    """Findings of the checks that judged a version when it was made. Raises IntegrityError if they are lost."""
+    data = store.beside(key, digest, FINDINGS)
+    if data is None:
+        raise IntegrityError(
+            f"{FINDINGS} of {key}@{digest[:12]} is missing",
+            rule="what the checks found lies beside the content",
+            mend=f"forge pull {key}@{digest[:12]}, or make it again: forge run --force --select {key}",
+        )
+    return [Finding.model_validate(item) for item in json.loads(data)]

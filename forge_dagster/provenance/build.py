@@ -6,7 +6,6 @@ import importlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from forge_dagster.provenance.energy import measured
 from forge_dagster.provenance.files import content_digest, list_files, remove, write_atomically
 from forge_dagster.provenance.incumbent import GoingOn, Serving, kept, served
 from forge_dagster.provenance.ledger import Ledger
-from forge_dagster.provenance.locks import lock
+from forge_dagster.provenance.place import only_writer
 from forge_dagster.provenance.record import FileEntry, Identity, InputRef, Record
 from forge_dagster.provenance.run import ProgressFile, Run
 from forge_dagster.stage import START, Finding, FrozenModel, Report, Stage
@@ -106,8 +105,7 @@ def build(run: Run, order: Order, *, actor: str, say: Callable[[str], None]) -> 
     started = time.monotonic()
     store, progress = run.store, ProgressFile(run, order.key)
     try:
-        what = lock(run.home.work / "locks" / f"{order.key}.lock", what=order.key, wait=WAIT, waiting=say)
-        with what:
+        with only_writer(run.home, order.key, wait=WAIT, waiting=say):
             _sweep(store.folder(order.key), run)
             digests = {key: run.resolve(key) for key in order.inputs.values()}
             current = run.frozen_serving(order.serving.release) if order.serving else None
@@ -124,7 +122,8 @@ def build(run: Run, order: Order, *, actor: str, say: Callable[[str], None]) -> 
                     store.verify(key, digest)
                 record, findings = _make(run, order, identity, read, progress, actor, say)
             else:
-                record, findings = standing, load_findings(store.version(order.key, standing.digest))
+                record, findings = standing, load_findings(store, order.key, standing.digest)
+            record = store.share(record)
             said = order.states(store.content(order.key, record.digest))
             if order.force:
                 said = {**said, "forced": True}  # made again though it stood: a person wanted it so
@@ -166,6 +165,7 @@ def _standing(run: Run, key: str, fingerprint: str, say: Callable[[str], None]) 
     if not digests:
         return None
     digest = digests[-1]
+    run.store.here(key, digest)
     try:
         return run.store.verify(key, digest, fingerprint)
     except IntegrityError as error:
@@ -174,7 +174,7 @@ def _standing(run: Run, key: str, fingerprint: str, say: Callable[[str], None]) 
         run.store.version(key, digest).rename(aside)
         say(f"{key}@{digest[:12]} is damaged and was moved to {aside}; making it again. {error.problem}")
         Ledger(run.home.ledger).append("damaged", {"key": key, "digest": digest, "problem": error.problem})
-        return None
+        return run.store.verify(key, digest, fingerprint) if run.store.stands(key, digest) else None
 
 
 def _make(
@@ -278,15 +278,12 @@ def _state_and_point(
                 **said,
             },
         )
-    current, seen = run.store.current(key), run.frozen_current(key)
-    if current == record.digest:
+    if run.store.current(key) == record.digest:
         return True
-    own = run.folder / "outputs" / f"{key}.json"
-    with suppress(FileNotFoundError):
-        seen = json.loads(own.read_bytes())["digest"]
-    if current != seen:
-        say(f"{key} was moved to {str(current)[:12]} by another run; {record.digest[:12]} is kept beside it")
+    seen = run.own(key) or run.frozen_current(key)
+    if not run.store.move(key, record.digest, seen):
+        now = run.store.current(key)
+        say(f"{key} was moved to {str(now)[:12]} by another run; {record.digest[:12]} is kept beside it")
         return False
-    run.store.point(key, record.digest)
-    ledger.append("current", {"key": key, "digest": record.digest, "previous": current, "run": run.run_id})
+    ledger.append("current", {"key": key, "digest": record.digest, "previous": seen, "run": run.run_id})
     return True

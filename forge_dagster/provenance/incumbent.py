@@ -14,6 +14,7 @@ from forge_dagster.provenance.store import ArtifactStore
 from forge_dagster.stage import START, START_SHARDS, FrozenModel
 
 INPUT, CHECKPOINT, CORPUS, TOKENIZER, SHARDS = "incumbent", "checkpoint", "corpus", "tokenizer", "token_shards"
+BENCHMARK = "domain_benchmark"
 FORMER = "former/corpus"
 """What the model was trained on before it was gone on from; with a number where there are several."""
 CARRIED = ("previous", "adapter", START)
@@ -72,6 +73,20 @@ class AsItServes:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Released:
+    """The release that serves, and the corpus and the benchmark that it was judged on."""
+
+    release: str
+
+    def inputs(self, store: ArtifactStore, current: str | None, digests: Mapping[str, str]) -> dict[str, InputRef]:
+        if current is None:
+            return {}
+        made_from = store.record(self.release, current).identity.inputs
+        judged_on = {name: made_from[name] for name in (CORPUS, BENCHMARK)}
+        return {"release": InputRef(key=self.release, digest=current), **judged_on}
+
+
+@dataclass(frozen=True, kw_only=True)
 class GoingOn:
     """The checkpoint `key` of the model that serves, for a training of `key` that goes on from it.
 
@@ -120,7 +135,7 @@ def version_of(store: ArtifactStore, ref: InputRef, key: str) -> InputRef | None
         ref = waiting.pop(0)
         if ref.key == key:
             return ref
-        if ref.key is None or ref in seen or not store.version(ref.key, ref.digest).exists():
+        if ref.key is None or ref in seen or not store.stands(ref.key, ref.digest):
             continue
         seen.add(ref)
         waiting += [

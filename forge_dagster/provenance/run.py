@@ -4,14 +4,15 @@ import json
 import os
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from forge_dagster.errors import ForgeError, UserError
+from forge_dagster.errors import ForgeError, RemoteError, UserError
 from forge_dagster.home import Home
 from forge_dagster.provenance.canonical import canonical_json
-from forge_dagster.provenance.files import write_atomically
 from forge_dagster.provenance.locks import lock
+from forge_dagster.provenance.place import Place, place
 from forge_dagster.provenance.store import ArtifactStore
 
 PROGRESS_INTERVAL = 0.2  # seconds between writes of one stage's progress
@@ -25,16 +26,25 @@ class Run:
         self.folder = home.runs / run_id
         self.store = ArtifactStore(home.artifacts)
 
+    @property
+    def place(self) -> Place:
+        """Where steps of this run on other machines find what it froze and made."""
+        return place(self.home.root)
+
+    def _name(self, name: str) -> str:
+        return f"runs/{self.run_id}/{name}"
+
     def freeze(self, declared: dict[str, Any]) -> dict[str, Any]:
         """Write what this run will read, once; later calls, from any process, return what was frozen first."""
-        path = self.folder / "inputs.json"
+        path, name = self.folder / "inputs.json", self._name("inputs.json")
         with lock(self.folder / ".lock", what=f"run {self.run_id}", wait=60, waiting=lambda _: None):
-            if not path.exists():
+            if not path.exists() and self.place.read(name) is None:
                 current = {key: self.store.current(key) for key in self.store.all_keys()}
                 frozen = {**declared, "run": self.run_id, "current": {k: d for k, d in current.items() if d}}
                 releases = {key: self.store.serving(key) for key in current if key.endswith("/release")}
                 frozen["serving"] = {key: digest for key, digest in releases.items() if digest}
-                write_atomically(path, canonical_json(frozen) + b"\n")
+                if not self.place.swap(name, canonical_json(frozen) + b"\n", None):
+                    self.place.read(name)  # what another machine froze first
         return json.loads(path.read_bytes())
 
     def frozen_current(self, key: str) -> str | None:
@@ -47,8 +57,7 @@ class Run:
 
     def resolve(self, key: str) -> str:
         """Digest of `key` for this run: its own output, else what was current at launch. Raises UserError."""
-        own = self.folder / "outputs" / f"{key}.json"
-        digest = json.loads(own.read_bytes())["digest"] if own.exists() else self.frozen_current(key)
+        digest = self.own(key) or self.frozen_current(key)
         if digest is None:
             raise UserError(
                 f"{key} has no version yet",
@@ -57,9 +66,14 @@ class Run:
             )
         return digest
 
+    def own(self, key: str) -> str | None:
+        """Digest of `key` that this run made or reused, if it did."""
+        data = self.place.read(self._name(f"outputs/{key}.json"))
+        return None if data is None else json.loads(data)["digest"]
+
     def note_output(self, key: str, entry: dict[str, Any]) -> None:
         """Record what this run made or reused under `key`."""
-        write_atomically(self.folder / "outputs" / f"{key}.json", json.dumps(entry).encode())
+        self.place.write(self._name(f"outputs/{key}.json"), json.dumps(entry).encode())
 
     def note_error(self, key: str, error: Exception) -> None:
         """Keep why `key` was not made, for whoever started the run; what was not foreseen with its traceback."""
@@ -70,11 +84,12 @@ class Run:
             "message": str(error) if foreseen else "".join(traceback.format_exception(error)),
             "exit_code": error.exit_code if isinstance(error, ForgeError) else ForgeError.exit_code,
         }
-        write_atomically(self.folder / "errors" / f"{key}.json", json.dumps(entry).encode())
+        with suppress(RemoteError):  # a shared store that is down is then the very error, and it is kept here
+            self.place.write(self._name(f"errors/{key}.json"), json.dumps(entry).encode())
 
     def errors(self) -> list[dict[str, Any]]:
         """Why artifacts of this run were not made."""
-        return [json.loads(path.read_bytes()) for path in sorted((self.folder / "errors").rglob("[!.]*.json"))]
+        return list(self._noted("errors").values())
 
     def note_untold(self, problem: str) -> None:
         """Keep what somebody outside was not told of, for whoever started the run."""
@@ -90,10 +105,16 @@ class Run:
 
     def outputs(self) -> dict[str, dict[str, Any]]:
         """Every output of this run so far, by key."""
-        folder = self.folder / "outputs"
+        return self._noted("outputs")
+
+    def _noted(self, what: str) -> dict[str, dict[str, Any]]:
+        """By key, what the steps of this run noted, on whatever machine."""
+        folder = self._name(what)
+        values = {name: self.place.read(name) for name in self.place.names(folder)}
         return {
-            path.relative_to(folder).with_suffix("").as_posix(): json.loads(path.read_bytes())
-            for path in sorted(folder.rglob("[!.]*.json"))
+            name.removeprefix(f"{folder}/").removesuffix(".json"): json.loads(data)
+            for name, data in values.items()
+            if data is not None
         }
 
     def progress_of(self) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from forge_dagster.home import Home
 from forge_dagster.provenance.ledger import Ledger
-from forge_dagster.provenance.locks import lock
+from forge_dagster.provenance.place import only_writer
 from forge_dagster.provenance.store import ArtifactStore
 
 WAIT = 6 * 3600.0  # seconds for a run that is making a version of it
@@ -11,7 +11,7 @@ WAIT = 6 * 3600.0  # seconds for a run that is making a version of it
 def withdraw(home: Home, key: str) -> None:
     """Let no version of `key` be current."""
     store = ArtifactStore(home.artifacts)
-    with lock(home.work / "locks" / f"{key}.lock", what=key, wait=WAIT, waiting=print):
+    with only_writer(home, key, wait=WAIT, waiting=print):
         if digest := store.current(key):
             Ledger(home.ledger).append("withdrawn", {"key": key, "digest": digest})
             store.unpoint(key)

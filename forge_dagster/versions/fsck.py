@@ -16,7 +16,7 @@ from forge_dagster.provenance.verify import Findings, verify_ledger
 from forge_dagster.stage import FrozenModel
 from forge_dagster.versions.hashing import Expected, cores, faults, local
 from forge_dagster.versions.needed import COLLECTED, last_heard, remotes_of
-from forge_dagster.versions.pointer import Pointer, listing, pointer_path, read_pointer, stated
+from forge_dagster.versions.pointer import Pointer, Version, ever_stated, listing, pointer_path, read_pointer
 from forge_dagster.versions.push import Progress, standing
 from forge_dagster.versions.repository import WAIT, Opened, Remote, opened
 
@@ -73,9 +73,14 @@ class Check:
     def __init__(self, home: Home, held: Opened) -> None:
         self.home, self.held = home, held
         self.store, self.ledger = ArtifactStore(home.artifacts), Ledger(home.ledger)
-        self.pointers = stated(self.ledger)
+        self.pointers = {version: self._pointer(version, known) for version, known in ever_stated(self.ledger).items()}
         self.result = Checked()
         self.asked: dict[tuple[Any, ...], tuple[Expected, list[tuple[Place, Subject, str, str]]]] = {}
+
+    def _pointer(self, version: Version, known: list[Pointer]) -> Pointer:
+        """The one that this home has of those that the ledger states, else the last."""
+        here = read_pointer(pointer_path(self.store, *version))
+        return here if here in known else known[-1]
 
     def report(self, place: Place, version: Subject, path: object, fault: str, mend: str) -> None:
         self.result.problems.append(
@@ -136,6 +141,8 @@ class Check:
         pointer = self.pointers.get((version.key, version.digest))
         on_disk = read_pointer(pointer_path(self.store, version.key, version.digest))
         if not version.folder.is_dir():
+            if self.store.stands(version.key, version.digest):
+                return  # in the shared store: it is brought, and verified, when it is read
             self.report("store", version, version.folder, "missing", _pull(version))
             return
         files = self._listed(version, pointer, self.held.cache, "cache")

@@ -65,7 +65,7 @@ def closure(roots: Iterable[Version], edges: dict[Version, set[Version]]) -> set
 def needed(home: Home, ledger: Ledger) -> dict[Version, str]:
     """Versions that must stay, each with the first reason found for it."""
     store, edges = ArtifactStore(home.artifacts), made_from(ledger)
-    standing = [(key, digest) for key in store.all_keys() for digest in store.versions(key)]
+    standing = store.standing()
     reasons: dict[Version, str] = {}
 
     def add(roots: Iterable[Version], why: str) -> None:

@@ -1,6 +1,7 @@
 """The small file that DVC keeps of a version, and the list of files behind it."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,14 +51,20 @@ def write_pointer(path: Path, pointer: Pointer) -> None:
     write_atomically(path, yaml.safe_dump({"outs": [out]}, sort_keys=False).encode())
 
 
+def ever_stated(ledger: Ledger) -> dict[Version, list[Pointer]]:
+    """Every pointer that the ledger stated of each version, in its order.
+
+    Homes that share a ledger may each have made a version: what lies beside the content then differs.
+    """
+    found: dict[Version, list[Pointer]] = defaultdict(list)
+    for said in ledger.statements(TRACKED):
+        found[said["key"], said["digest"]] += [Pointer(**{name: said[name] for name in Pointer.model_fields})]
+    return dict(found)
+
+
 def stated(ledger: Ledger) -> dict[Version, Pointer]:
     """The pointer of every version that was ever tracked, as the ledger last stated it."""
-    found: dict[Version, Pointer] = {}
-    for entry in ledger.entries():
-        if entry["kind"] == TRACKED:
-            said = entry["statement"]
-            found[said["key"], said["digest"]] = Pointer(**{name: said[name] for name in Pointer.model_fields})
-    return found
+    return {version: pointers[-1] for version, pointers in ever_stated(ledger).items()}
 
 
 def listing(odb: Any, pointer: Pointer) -> Mapping[str, str]:

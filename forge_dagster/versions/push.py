@@ -32,8 +32,7 @@ class Pushed(FrozenModel):
 
 def standing(home: Home) -> list[Version]:
     """Every version that stands here."""
-    store = ArtifactStore(home.artifacts)
-    return [(key, digest) for key in store.all_keys() for digest in store.versions(key)]
+    return ArtifactStore(home.artifacts).standing()
 
 
 def push(

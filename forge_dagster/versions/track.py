@@ -17,6 +17,7 @@ from forge_dagster.versions.pointer import (
     TRACKED,
     Pointer,
     Version,
+    ever_stated,
     listing,
     pointer_path,
     read_pointer,
@@ -36,14 +37,13 @@ class Tracked:
 
 def untracked(home: Home) -> list[Version]:
     """Versions that stand and have no pointer, or one that the ledger does not know or that lacks a file."""
-    store, known = ArtifactStore(home.artifacts), stated(Ledger(home.ledger))
+    store, known = ArtifactStore(home.artifacts), ever_stated(Ledger(home.ledger))
     found = []
-    for key in store.all_keys():
-        for digest in store.versions(key):
-            pointer = read_pointer(pointer_path(store, key, digest))
-            files = sum(1 for path in store.version(key, digest).rglob("*") if path.is_file())
-            if pointer is None or pointer != known.get((key, digest)) or pointer.nfiles != files:
-                found.append((key, digest))
+    for key, digest in store.standing():
+        pointer = read_pointer(pointer_path(store, key, digest))
+        files = sum(1 for path in store.version(key, digest).rglob("*") if path.is_file())
+        if pointer is None or pointer not in known.get((key, digest), ()) or pointer.nfiles != files:
+            found.append((key, digest))
     return found
 
 

@@ -87,17 +87,26 @@ def test_jobs_of_runs_and_steps_are_sound(
     profile: KubernetesProfile, site: Site, limits: Limits, kubeconfig: Path, make: Any, asset: str | None
 ):
     launcher = make(profile, site, kubeconfig)
-    job = job_of(launcher, profile, None if asset is None else step_config(profile.pod(asset)))
+    starts_hosts = asset == "tiny-dense/base_checkpoint"
+    step = None if asset is None else step_config(profile.pod(asset), cores=2, starts_hosts=starts_hosts)
+    job = job_of(launcher, profile, step)
     assert judge([job], limits) == []
     for minor in ("1.32", "1.34", "1.36"):
         kubernetes_validate.validate(job, minor, strict=True)
     template = job["spec"]["template"]
     assert template["metadata"]["labels"][PART] == RUN, "network policies know it by that"
     assert template["spec"]["serviceAccountName"] == "forge"
+    assert template["spec"]["automountServiceAccountToken"] is (asset is None or starts_hosts)
     if asset is not None:
         pod = profile.pod(asset)
         assert template["spec"]["priorityClassName"] == pod.priority
         assert template["spec"]["containers"][0]["resources"]["limits"]["memory"] == pod.memory
+
+
+def test_pods_know_the_shared_store_and_no_credentials(profile: KubernetesProfile):
+    store = {"FORGE_STORE": "s3://bucket/forge", "AWS_ENDPOINT_URL": "https://s3.example.org"}
+    config = launcher_config(profile, {"FORGE_HOME": "/forge/home", "AWS_SECRET_ACCESS_KEY": "secret", **store})
+    assert set(config["env_vars"]) == {"FORGE_HOME=/forge/home", *(f"{name}={value}" for name, value in store.items())}
 
 
 def test_pods_of_the_chart_take_their_settings_from_one_place(profile: KubernetesProfile, site: Site, kubeconfig: Path):
