@@ -36,7 +36,9 @@ def pod_of(hop: Hop) -> dict[str, Any]:
     found = profile()
     if not isinstance(found, KubernetesProfile):
         return {}
-    return {"dagster-k8s/config": step_config(found.step(hop.asset, parallel=stage_of(hop.module).parallel))}
+    parallel = stage_of(hop.module).parallel
+    pod, starts_hosts = found.step(hop.asset, parallel=parallel), found.starts_hosts(parallel=parallel)
+    return {"dagster-k8s/config": step_config(pod, cores=found.pod(hop.asset).cores, starts_hosts=starts_hosts)}
 
 
 def dagster_key(asset: str) -> dg.AssetKey:
@@ -61,7 +63,10 @@ def _dagster_asset(group: list[Hop], asset_of: dict[str, str]) -> dg.AssetsDefin
 
     @dg.asset(
         key=key,
-        deps=sorted({dagster_key(asset_of[upstream]) for hop in group for upstream in hop.inputs.values()}),
+        deps=sorted(
+            {dagster_key(asset_of[upstream]) for hop in group for upstream in hop.inputs.values()}
+            | {dagster_key(asset) for hop in group for asset in hop.shown_after}
+        ),
         partitions_def=dg.StaticPartitionsDefinition(partitions) if partitions else None,
         code_version=code_version(first.module),
         check_specs=[dg.AssetCheckSpec(name, asset=key) for name in stage_of(first.module).check_names],

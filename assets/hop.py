@@ -52,6 +52,8 @@ class Hop:
     states: Callable[[Path], Mapping[str, Any]] = nothing_stated
     """What the ledger says of the content beside its digest."""
     kinds: frozenset[str] = frozenset({"python"})
+    shown_after: tuple[str, ...] = ()
+    """Assets that Dagster draws it after, of which it takes not the current version but the one that serves."""
 
     @property
     def key(self) -> str:
@@ -67,7 +69,7 @@ class Hop:
             inputs=self.inputs,
             external=self.external(declared),
             config=self.config(declared),
-            numerics=numerics(parallel=stage.parallel) if stage.computes_floats else None,
+            numerics=numerics(parallel=stage.parallel, asset=self.asset) if stage.computes_floats else None,
             serving=self.serving(declared),
             kept_by=self.kept_by(declared),
             states=self.states,

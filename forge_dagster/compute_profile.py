@@ -78,6 +78,11 @@ class Gang(FrozenModel):
     zero_stage: Literal[1, 2, 3] = 1
     port: int = Field(default=29500, ge=1024, le=65535, description="of the first host, where the others meet it")
     start_seconds: int = Field(default=600, ge=10, description="until all hosts must have met")
+    silence_seconds: int = Field(
+        default=1800,
+        ge=10,
+        description="without a step, after which hosts that train are given up; a checkpoint may take its time",
+    )
     stage: Pod | None = Field(
         default=None,
         description="what the step takes that starts several hosts and takes up their work; else `default`",
@@ -96,9 +101,13 @@ class Steps(FrozenModel):
         """What the step of an asset takes, on each host if it runs on several."""
         return next((pod for pattern, pod in self.steps.items() if fnmatchcase(asset, pattern)), self.default)
 
+    def starts_hosts(self, *, parallel: bool) -> bool:
+        """Whether a step has hosts of its own that train; `parallel`: whether it may run as several processes."""
+        return parallel and self.training.hosts > 1
+
     def step(self, asset: str, *, parallel: bool) -> Pod:
         """What the pod of the step itself takes: where hosts of their own train, it only follows them."""
-        if parallel and self.training.hosts > 1:
+        if self.starts_hosts(parallel=parallel):
             return self.training.stage or self.default
         return self.pod(asset)
 

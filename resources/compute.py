@@ -3,6 +3,7 @@
 import importlib.metadata
 from typing import Any
 
+from forge_dagster.compute_profile import KubernetesProfile, profile
 from forge_dagster.training.execution import execution
 from forge_dagster.training.precision import cpu_flags
 
@@ -15,12 +16,15 @@ def instruction_set() -> list[str]:
     return sorted(DECISIVE_FLAGS & cpu_flags())
 
 
-def numerics(*, parallel: bool = False) -> dict[str, Any]:
+def numerics(*, parallel: bool = False, asset: str | None = None) -> dict[str, Any]:
     """Dtype, threads, micro-batch, instruction set, library versions, ...; bit-equality holds within one value.
 
-    `parallel`: whether the stage may run as several processes.
+    `parallel`: whether the stage may run as several processes. `asset`: what it makes; where the compute profile
+    names a cluster, threads are those of its pod there, whoever asks from wherever.
     """
-    how = execution(parallel=parallel)
+    found = profile()
+    cores = found.pod(asset).cores if asset is not None and isinstance(found, KubernetesProfile) else None
+    how = execution(parallel=parallel, cores=cores)
     libraries = COMPUTING_LIBRARIES if how.world_size == 1 else (*COMPUTING_LIBRARIES, "deepspeed")
     return {
         **how.numerics,

@@ -1,14 +1,14 @@
 """The artifact store as a Dagster resource: every asset's one statement is `store.materialize(...)`."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import dagster as dg
 
 from forge_dagster.automation import automation_file, load_automation
 from forge_dagster.declared import Declared, load_declared
-from forge_dagster.errors import ForgeError, InterruptedRun, VerdictError, WorkerDied
+from forge_dagster.errors import ForgeError, InterruptedRun, StorageError, VerdictError, WorkerDied
 from forge_dagster.home import home
 from forge_dagster.provenance.build import Order, build
 from forge_dagster.provenance.run import Run
@@ -96,6 +96,10 @@ class Store(dg.ConfigurableResource[Any]):
                 run.note_error(key, error)
             context.log.warning(f"{key}: {error}")
             raise dg.RetryRequested(max_retries=MOST_DEATHS) from error
+        except StorageError as error:
+            with suppress(OSError):  # it has no room, or takes no writes: then Dagster alone tells why
+                run.note_error(key, error)
+            raise dg.Failure(description=str(error), allow_retries=False) from error
         except ForgeError as error:
             run.note_error(key, error)
             if isinstance(error, VerdictError):

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 
 ROOT_CAUSE = re.compile(r"Root Cause.*?time +: (\S+).*?rank +: (\d+).*?exitcode +: (-?\d+)", re.DOTALL)
+TORCHRUN = re.compile(r"^[^\n]*failed \(exitcode: -?\d+\) local_rank: \d+ .*", re.DOTALL | re.MULTILINE)
+"""What torchrun prints once a process failed: where it is itself, and what `first_failure` reads."""
 LAST = 1500
 """Characters of what a host printed that go into an error."""
 
@@ -18,5 +20,5 @@ def first_failure(outputs: Iterable[str]) -> str:
 
 
 def last_words(outputs: Iterable[tuple[str, str]]) -> str:
-    """The end of what each host printed, under its name."""
-    return "\n".join(f"{name}\n{output[-LAST:]}" for name, output in outputs)
+    """The end of what each host's own processes printed, under its name."""
+    return "\n".join(f"{name}\n{(TORCHRUN.sub('', output) or output)[-LAST:]}" for name, output in outputs)

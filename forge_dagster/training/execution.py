@@ -55,23 +55,26 @@ class Execution:
         return max(self.micro_batch_tokens // sequence_length, 1)
 
 
-def execution(environment: Mapping[str, str] = os.environ, *, parallel: bool = False) -> Execution:
+def execution(
+    environment: Mapping[str, str] = os.environ, *, parallel: bool = False, cores: int | None = None
+) -> Execution:
     """Read FORGE_DEVICE, FORGE_MICRO_BATCH (tokens), FORGE_COMPILE and FORGE_RECOMPUTE (0 or 1), FORGE_THREADS.
 
     With `parallel`, for what may run as several processes, also how it is spread: by the `training` of the compute
     profile, whose processes share FORGE_THREADS, if there is one; else by FORGE_PROCESSES (of a host, 1 if not given),
-    FORGE_HOSTS (1) and FORGE_ZERO (1). Raises RecipeError on a value that is none, and where a variable says
-    other than the profile.
+    FORGE_HOSTS (1) and FORGE_ZERO (1). `cores`: those of a machine elsewhere that is to compute, in place of
+    FORGE_THREADS. Raises RecipeError on a value that is none, and where a variable says other than the profile.
     """
     device = environment.get("FORGE_DEVICE", "cpu")
     if device not in DEVICES:
         raise _broken("FORGE_DEVICE", device, f"one of {', '.join(DEVICES)}")
     processes, hosts, stage = _spread(environment) if parallel else (1, 1, 1)
     # On a cluster the pod of a step is told the cores of the whole host.
-    told, profiled = "FORGE_THREADS" in environment, profile_file(environment) is not None
+    whole = cores or threads()
+    alone = "FORGE_THREADS" in environment and profile_file(environment) is None
     return Execution(
         dtype="bfloat16" if device == "cuda" else effective_dtype(),
-        threads=threads() if told and not profiled else max(threads() // processes, 1),
+        threads=whole if alone else max(whole // processes, 1),
         device=device,
         micro_batch_tokens=_count("FORGE_MICRO_BATCH", MICRO_BATCH_TOKENS, environment),
         compiled=_flag("FORGE_COMPILE", environment),

@@ -64,19 +64,22 @@ def launch(model: "PreTrainedModel", work: "Work", context: StageContext) -> "Ou
     stage trains in the same folder. Whatever happens, nothing runs on when it returns.
     """
     where = elsewhere(work.execution)
-    seconds = (where.training if where else Gang()).start_seconds
+    told = where.training if where else Gang()
     saving = where.save_seconds if where else TIME_TO_SAVE
     folder, hosts, token = work.folder, hosts_of(work), uuid.uuid4().hex
     hosts.clear()
     for left in (folder / ERRORS, folder / TRAINED):
         shutil.rmtree(left, ignore_errors=True)
-    for name in (STOP, MET):
+    for name in (STOP, MET, PROGRESS):
         (folder / name).unlink(missing_ok=True)
     (folder / WORK).write_text(work.model_dump_json(), encoding="utf-8")
     with pulse.beating(folder, token):
         try:
             hosts.start(context, token)
-            ended = follow(hosts, folder, context, start_seconds=seconds, save_seconds=saving)
+            ended = follow(
+                hosts, folder, context,
+                start_seconds=told.start_seconds, save_seconds=saving, silence_seconds=told.silence_seconds,
+            )  # fmt: skip
         finally:
             hosts.end()
     if not ended.succeeded:
@@ -84,9 +87,21 @@ def launch(model: "PreTrainedModel", work: "Work", context: StageContext) -> "Ou
     return _take_up(model, work)
 
 
-def follow(hosts: Hosts, folder: Path, context: StageContext, *, start_seconds: float, save_seconds: float) -> Ended:
-    """Tell the progress of the hosts until they end, and tell them to stop once this stage is told to."""
-    told, running, stopped, due = "", 0.0, 0.0, 0.0
+def follow(
+    hosts: Hosts,
+    folder: Path,
+    context: StageContext,
+    *,
+    start_seconds: float,
+    save_seconds: float,
+    silence_seconds: float = Gang().silence_seconds,
+) -> Ended:
+    """Tell the progress of the hosts until they end, and tell them to stop once this stage is told to.
+
+    Raises WorkerDied if they do not meet in time, or met and tell of no step for too long: processes that lost each
+    other wait, each by the timeout of whatever library it is in.
+    """
+    told, running, stopped, due, heard = "", 0.0, 0.0, 0.0, 0.0
     while True:
         now = time.monotonic()
         if now >= due:
@@ -110,9 +125,16 @@ def follow(hosts: Hosts, folder: Path, context: StageContext, *, start_seconds: 
                 rule="processes that train together begin together: training.start_seconds of the compute profile",
                 mend="look why a host did not start, and whether it reaches the first one by name and port",
             )
+        heard = heard or (now if (folder / MET).exists() else 0.0)
+        if heard and now > heard + silence_seconds:
+            raise WorkerDied(
+                f"no step was done within {silence_seconds} s; {hosts.seen()}",
+                rule="hosts that train tell of each step: training.silence_seconds of the compute profile",
+                mend="look at the network between the hosts; run again to go on from the last checkpoint",
+            )
         said = (folder / PROGRESS).read_text(encoding="utf-8") if (folder / PROGRESS).is_file() else ""
         if said != told:
-            told = said
+            told, heard = said, now
             context.progress(*json.loads(said))
         time.sleep(TICK)
 

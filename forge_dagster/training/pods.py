@@ -6,7 +6,10 @@ from typing import Any
 SUCCEEDED, FAILED = frozenset({"Complete", "Succeeded"}), frozenset({"Failed", "FailureTarget"})
 """Conditions of Jobs and PyTorchJobs that have ended."""
 
-
+JOB_INDEX = "batch.kubernetes.io/job-completion-index"
+"""Annotation with the number of a pod of an Indexed Job."""
+REPLICA_INDEX, REPLICA_TYPE = "training.kubeflow.org/replica-index", "training.kubeflow.org/replica-type"
+"""Labels of the pods of a PyTorchJob: a number for each type, and the master or a worker."""
 CALLED_BACK = frozenset({"PreemptionByScheduler", "EvictionByEvictionAPI"})
 """Reasons of the condition DisruptionTarget that are no fault of the pod: a more urgent one, a node that is drained."""
 
@@ -26,6 +29,22 @@ def conditions(found: Mapping[str, Any]) -> set[str]:
 def has_a_node(pod: Mapping[str, Any]) -> bool:
     """Whether a pod waits no longer for a machine."""
     return bool(pod["spec"].get("nodeName")) or pod.get("status", {}).get("phase") not in (None, "Pending")
+
+
+def queued(found: Mapping[str, Any]) -> bool:
+    """Whether a queue holds a Job or PyTorchJob back."""
+    spec = found["spec"]
+    return bool(spec.get("suspend") or spec.get("runPolicy", {}).get("suspend"))
+
+
+def host_of(pod: Mapping[str, Any]) -> int:
+    """The number of a pod among the hosts, as its controller gave it."""
+    metadata = pod["metadata"]
+    index = metadata.get("annotations", {}).get(JOB_INDEX)
+    if index is not None:
+        return int(index)
+    labels = metadata.get("labels", {})
+    return int(labels.get(REPLICA_INDEX, 0)) + (labels.get(REPLICA_TYPE) == "worker")
 
 
 def told_of(pod: Mapping[str, Any]) -> str:

@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from resources.cluster.lookup import Object, containers, inner, job_of, pod_of, strings, title
+from resources.pods import STARTS
 
 SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
 URL_WITH_PASSWORD = re.compile(r"\w+://[^/\s:@]*:[^/\s@]+@")
 REFERENCE = re.compile(r"[_-](FILE|PATH|NAME)$", re.IGNORECASE)
+COMPONENT, COMPUTING = "app.kubernetes.io/component", frozenset({"step_worker", "training"})
+"""Label of Jobs, and what it says of those of steps (by dagster-k8s) and of hosts that train."""
 KUBERNETES_GRACE_SECONDS = 30
 POLLS = 10
 
@@ -87,6 +90,19 @@ def job_has_time_to_save(found: Object, limits: Limits) -> Broken:
             f"terminationGracePeriodSeconds = {grace}",
             f"a pod has save_seconds of the compute profile, {limits.save_seconds}, to save when it is told to stop",
             f"set terminationGracePeriodSeconds to {limits.save_seconds} or more, or save_seconds lower",
+        )
+
+
+def tokens_are_for_who_asks(found: Object, limits: Limits) -> Broken:
+    """With the account's token a step could delete the Jobs of other runs."""
+    job, pod, labels = job_of(found), pod_of(found), inner(found, "metadata", "labels") or {}
+    if job is None or pod is None or labels.get(COMPONENT) not in COMPUTING or STARTS in labels:
+        return
+    if pod.get("automountServiceAccountToken") is not False:
+        yield (
+            f"automountServiceAccountToken = {pod.get('automountServiceAccountToken')}",
+            f"a pod that computes and starts no hosts (label {STARTS}) holds no token of the API server",
+            "set automountServiceAccountToken: false",
         )
 
 
@@ -214,6 +230,7 @@ RULES: tuple[Rule, ...] = (
     job_restarts_nothing,
     job_stays_until_seen,
     job_has_time_to_save,
+    tokens_are_for_who_asks,
     resources_are_stated,
     nobody_is_root,
     containers_are_confined,

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp.web
 import attrs
 import kmock
 import kubernetes_validate
@@ -36,15 +37,34 @@ class ApiServer(kmock.KubernetesEmulator):
 
     faults: list[int] = attrs.field(factory=list)
     """Status codes that the next requests for jobs are answered with, instead of being served."""
+    made: list[str] = attrs.field(factory=list)
+    """Names of all jobs that were ever taken in, in order."""
+    logs: Path = attrs.field()
 
     async def _handle(self, request: Any) -> Any:
         if request.resource is not None and request.resource.plural == "jobs" and self.faults:
             return await self._render_error(
                 kmock.KubernetesError(status=self.faults.pop(0), reason="Fault", message="as the test asked")
             )
-        if request.action == kmock.action.CREATE:
-            self.admit(request.resource.plural, request.namespace, request.data)
-        return await super()._handle(request)
+        if request.subresource == "log":
+            return self._log(request.name, int(request.params.get("tailLines", 0)))
+        if request.action != kmock.action.CREATE:
+            return await super()._handle(request)
+        self.admit(request.resource.plural, request.namespace, request.data)
+        answer = await super()._handle(request)
+        if request.resource.plural == "jobs" and answer.status < 300:
+            self.made.append(request.data["metadata"]["name"])
+        return answer
+
+    def _log(self, pod: str, lines: int) -> aiohttp.web.Response:
+        """The end of what a pod printed, which is gone with it."""
+        if not any(
+            key[0].plural == "pods" and key[2] == pod and not each.deleted for key, each in self.objects.items()
+        ):
+            raise kmock.KubernetesError(status=404, reason="NotFound", message=f'pods "{pod}" not found')
+        path = self.logs / f"{pod}.log"
+        printed = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        return aiohttp.web.Response(text="".join(printed.splitlines(keepends=True)[-lines:]))
 
     def admit(self, plural: str, namespace: str, body: dict[str, Any]) -> None:
         """Complete a new object, or refuse it as a real server would."""
@@ -130,7 +150,7 @@ def running(folder: Path, secrets: Mapping[str, Mapping[str, str]], **options: A
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="cluster", daemon=True)
     thread.start()
-    api, ended = ApiServer(), asyncio.Event()
+    api, ended = ApiServer(logs=folder / "logs"), asyncio.Event()
     started: Future[Cluster] = Future()
 
     async def serve() -> None:

@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import datetime
 import os
-import re
 import signal
 import sys
+import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping
@@ -20,10 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from container import command_of, confined
+
 INDEX = "batch.kubernetes.io/job-completion-index"
 LOOK_EVERY = 0.1
 CLEAN = ("PATH", "HOME", "LANG", "PYTHONPATH", "PYTHONNOUSERSITE", "COVERAGE_PROCESS_START")
 """What a container inherits of this process: the interpreter stands for its image."""
+NODE = "node-1"
 CODES = {"OOMKilled": 137, "Evicted": 137, "Vanished": 137, "Error": 1}
 
 
@@ -40,6 +43,10 @@ class Limits:
     """Most seconds between SIGTERM and SIGKILL, whatever a pod asks for: tests do not wait for ten minutes."""
     idle: bool = False
     """A broken cluster: pods are said to have succeeded, and nothing ran."""
+    tokens: bool = False
+    """A pod without the account's token cannot ask the API server: it finds the kubeconfig empty."""
+    read_only: bool = False
+    """The storage of claims takes no writes: containers see them through a bind mount that is really read-only."""
 
 
 @dataclass
@@ -63,6 +70,8 @@ class Controller:
     logs: Path
     limits: Limits = field(default_factory=Limits)
     pods: dict[str, Running] = field(default_factory=dict)
+    begun: dict[str, float] = field(default_factory=dict)
+    """When the process of a pod began, in seconds of the epoch."""
     lost: Counter[str] = field(default_factory=Counter)
     """Pods of a job that were taken away; they count as failed, as a real Job controller's finalizers see to."""
 
@@ -169,6 +178,8 @@ class Controller:
         namespace = job["metadata"]["namespace"]
         self.api.admit("pods", namespace, body)
         body["status"] = self._status(body)
+        if not any(each["type"] == "PodScheduled" for each in body["status"].get("conditions", [])):
+            body["spec"]["nodeName"] = NODE
         self.api.objects[(self._resources["pods"], namespace, pod)] = body
         if body["status"]["phase"] == "Running":
             task = asyncio.get_running_loop().create_task(self._start(name, pod, body, index))
@@ -206,20 +217,20 @@ class Controller:
 
     async def _start(self, job: str, name: str, pod: Mapping[str, Any], index: int) -> None:
         (container,) = pod["spec"]["containers"]
-        command = [*(container.get("command") or []), *(container.get("args") or [])]
-        if command[0] == "dagster":
-            command[:1] = [sys.executable, "-m", "dagster"]
         environment = {name: os.environ[name] for name in CLEAN if name in os.environ}
         environment |= {"HOSTNAME": name, "JOB_COMPLETION_INDEX": str(index)}
         for source in container.get("envFrom") or []:
             environment |= self.secrets[source["secretRef"]["name"]]
         environment |= {each["name"]: each.get("value", "") for each in container.get("env") or []}
-        first = f"{job}-0.{pod['spec'].get('subdomain', '')}"
-        command = [_filled(each, environment).replace(first, "127.0.0.1") for each in command]
+        command = command_of(pod, environment, f"{job}-0.{pod['spec'].get('subdomain', '')}")
+        closed = self.limits.tokens and pod["spec"].get("automountServiceAccountToken") is False
+        hidden = self.logs.with_name("kubeconfig") if closed else None
+        command = confined(command, pod, read_only=self.limits.read_only, hidden=hidden)
         with (self.logs / f"{name}.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 *command, env=environment, stdout=log, stderr=asyncio.subprocess.STDOUT, start_new_session=True
             )
+        self.begun[name] = time.time()
         running = Running(job, process, asyncio.get_running_loop().create_task(asyncio.sleep(0)))
         self.pods[name] = running
         running.waiter = asyncio.get_running_loop().create_task(self._await(name, running, container))
@@ -246,11 +257,6 @@ class Controller:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.process.pid, signal.SIGKILL)
         await running.process.wait()
-
-
-def _filled(argument: str, environment: Mapping[str, str]) -> str:
-    """An argument with the variables that the kubelet fills in; one that is not set stays as it is."""
-    return re.sub(r"\$\((\w+)\)", lambda found: environment.get(found[1], found[0]), argument)
 
 
 def _reference(job: Mapping[str, Any]) -> dict[str, Any]:

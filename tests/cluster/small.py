@@ -12,9 +12,9 @@ from resources.pods import step_config
 
 found = profile()
 assert isinstance(found, KubernetesProfile)
-pod = step_config(found.default)
+pod = step_config(found.default, cores=found.default.cores, starts_hosts=False)
 if os.environ.get("BROKEN_MANIFEST"):
-    pod["pod_spec_config"] = {"restart_policy": "Always"}
+    pod["pod_spec_config"]["restart_policy"] = "Always"
 
 
 @dg.op(retry_policy=dg.RetryPolicy(max_retries=1), tags={"dagster-k8s/config": pod})

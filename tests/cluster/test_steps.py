@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+from container import can_confine
 from controller import Limits
 from step_run import SmallRun
 
@@ -20,6 +21,15 @@ def test_a_step_runs_in_a_pod_once(small: Small):
     (job,) = run.cluster.objects("jobs").values()
     assert job["status"]["succeeded"] == 1
     assert job["metadata"]["labels"]["dagster/op"] == "small_step"
+
+
+@pytest.mark.skipif(not can_confine(), reason="no mounts in a user namespace here")
+def test_a_step_works_without_the_token_of_the_account(small: Small):
+    run = small(Limits(tokens=True)).start()
+    assert run.succeeds(), run.said()
+    assert run.tries == 1
+    (job,) = run.cluster.objects("jobs").values()
+    assert job["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -44,3 +46,20 @@ def test_a_killed_holder_frees_it(tmp_path: Path, holder):
     os.kill(holder.pid, signal.SIGKILL)
     with lock(tmp_path / "x.lock", what="it", wait=5, waiting=lambda _: None):
         pass
+
+
+def test_a_folder_that_takes_no_writes_is_told_with_the_mend(tmp_path: Path):
+    code = (
+        "import sys; from pathlib import Path; from forge_dagster.provenance.locks import lock\n"
+        "with lock(Path(sys.argv[1]) / 'x.lock', what='it', wait=1, waiting=print): pass"
+    )
+    mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$0" -c "$2" "$1"'
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, sys.executable, str(tmp_path), code],
+        capture_output=True,
+        text=True,
+    )
+    if "mount:" in done.stderr or "unshare:" in done.stderr:
+        pytest.skip(f"no mount in a user namespace here: {done.stderr}")
+    assert f"StorageError: {tmp_path / 'x.lock'}: Read-only file system" in done.stderr
+    assert "Mend: mount it writable" in done.stderr

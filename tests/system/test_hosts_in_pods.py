@@ -1,18 +1,21 @@
 """A base training over two pods of an Indexed Job: to its end, killed, stopped; the API server is emulated."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from cluster import Cluster, running
+from container import can_confine
+from controller import Limits
 from gang_run import ENOUGH, DisturbedContext, train
 from slurm import free_ports
 from small_run import inputs_of
 
-from forge_dagster.errors import InterruptedRun, WorkerDied
+from forge_dagster.errors import BusyError, InterruptedRun, WorkerDied
 from forge_dagster.stage import local_context
 from forge_dagster.training.hosts.kubernetes import KubernetesHosts
+from forge_dagster.training.log import read
 
 pytestmark = pytest.mark.system
 
@@ -64,6 +67,12 @@ def folder(home: Path, cluster: Cluster, request: pytest.FixtureRequest, monkeyp
     return made
 
 
+@pytest.fixture
+def limits(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[Limits], None]:
+    """Have the cluster refuse things for the length of a test."""
+    return lambda told: monkeypatch.setattr(cluster.controller, "limits", told)
+
+
 def nothing_left(cluster: Cluster) -> bool:
     return not any(cluster.objects(plural) for plural in ("jobs", "pods", "services"))
 
@@ -99,3 +108,44 @@ def test_stopped_all_save_and_nothing_is_left(
         train(inputs, folder, DisturbedContext(folder, lambda: True))
     assert nothing_left(cluster)
     assert train(inputs, folder) == on_one_host
+
+
+@pytest.mark.skipif(not can_confine(), reason="no mounts in a user namespace here")
+def test_a_claim_that_takes_no_writes_ends_the_training_and_says_so(
+    inputs: dict[str, Path], folder: Path, cluster: Cluster, limits: Callable[[Limits], None]
+):
+    limits(Limits(read_only=True))
+    with pytest.raises(WorkerDied, match="Read-only file system"):
+        train(inputs, folder)
+    assert nothing_left(cluster)
+    assert not (folder / "work" / "log.jsonl").exists()
+
+
+def test_a_host_that_never_begins_is_named(
+    inputs: dict[str, Path], folder: Path, cluster: Cluster, limits: Callable[[Limits], None]
+):
+    limits(Limits(most_pods=1))
+    profile = yaml.safe_load((folder / "compute.yaml").read_text())
+    profile["training"]["start_seconds"] = 10
+    (folder / "compute.yaml").write_text(yaml.safe_dump(profile))
+    with pytest.raises(WorkerDied, match=r"not all hosts met within 10 s; .*no pod for host 1 of 2: .*exceeded quota"):
+        train(inputs, folder)
+    assert nothing_left(cluster)
+
+
+def test_a_second_stage_in_one_folder_is_refused_and_the_training_is_done_once(
+    inputs: dict[str, Path], on_one_host: dict[str, str], folder: Path, cluster: Cluster
+):
+    before = len(cluster.api.made)
+    refused: list[BusyError] = []
+
+    def begin_too() -> bool:
+        with pytest.raises(BusyError, match="one job writes the checkpoints of a training") as told:
+            train(inputs, folder, local_context(folder))
+        refused.append(told.value)
+        return False
+
+    assert train(inputs, folder, DisturbedContext(folder, begin_too)) == on_one_host
+    assert len(refused) == 1
+    assert len(cluster.api.made) == before + 1
+    assert [row["step"] for row in read(folder / "work" / "log.jsonl")] == list(range(60))

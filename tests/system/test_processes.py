@@ -3,14 +3,18 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+import torch
+from gang_run import DisturbedContext
 from nano import workers
 from safetensors.torch import load_file
 from slurm import free_ports
@@ -18,12 +22,13 @@ from small_run import SPEC, inputs_of, settings
 
 from forge_dagster.compute_profile import Gang
 from forge_dagster.errors import InterruptedRun, WorkerDied
-from forge_dagster.stage import LocalContext, local_context
+from forge_dagster.stage import LocalContext, StageContext, local_context
 from forge_dagster.stages import base
 from forge_dagster.training import gang
+from forge_dagster.training.blame import last_words
 from forge_dagster.training.execution import Execution
 from forge_dagster.training.job import TrainingJob
-from forge_dagster.training.launch import TRAINED, WORK, command
+from forge_dagster.training.launch import MET, PROGRESS, TRAINED, WORK, Ended, State, command
 from forge_dagster.training.log import read
 from forge_dagster.training.settings import Settings
 from forge_dagster.training.work import Work
@@ -33,6 +38,8 @@ pytestmark = pytest.mark.system
 SETTINGS = settings(steps=60, rewind_steps=30, checkpoint_every_steps=5)
 ENOUGH = 12
 """Steps after which a training is disturbed."""
+SILENCE = 20
+"""Seconds without a step after which hosts are given up."""
 
 
 class StoppedContext(LocalContext):
@@ -177,37 +184,116 @@ def hosts() -> Iterator[list[str]]:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
 
+class InNamespaces:
+    """Hosts that are network namespaces of this machine; each speaks through its end of the cable."""
+
+    every = 0.2
+
+    def __init__(self, work: Work, names: list[str]) -> None:
+        self.work, self.names = work, names
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def clear(self) -> None: ...
+
+    def start(self, context: StageContext, token: str) -> None:
+        count, folder = self.work.execution.hosts, self.work.folder
+        meeting = str(folder / f"meeting-{token}") if count == 1 else f"10.77.0.1:{free_ports(1)[0]}"
+        for host, name, side in zip(range(count), self.names, ("va", "vb"), strict=False):
+            variables = {"GLOO_SOCKET_IFNAME": "lo" if count == 1 else side, "OMP_NUM_THREADS": "1"}
+            inside = ["ip", "netns", "exec", name, *command(self.work, host=host, meeting=meeting)]
+            with (folder / f"host-{host}.log").open("wb") as said:
+                self.running.append(
+                    subprocess.Popen(inside, env=os.environ | variables, stderr=said, start_new_session=True)
+                )
+
+    def look(self) -> State:
+        codes = [process.poll() for process in self.running]
+        if None in codes:
+            return "running"
+        return Ended(not any(codes), f"ended with {codes}", self.seen())
+
+    def seen(self) -> str:
+        return last_words((path.name, path.read_text()) for path in self.work.folder.glob("host-*.log"))
+
+    def end(self) -> None:
+        for process in self.running:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _train_in(
+    names: list[str], inputs: dict[str, Path], folder: Path, *, hosts: int, stage: int, context: LocalContext
+) -> dict[str, torch.Tensor]:
+    """Weights that two processes on one host or two learn; given up after SILENCE without a step."""
+    work = Work(
+        seed=3,
+        shape=SPEC,
+        settings=SETTINGS,
+        inputs=inputs,
+        folder=folder,
+        identity={"seed": "3"},
+        execution=Execution(
+            dtype="float32", threads=1, device="cpu", micro_batch_tokens=64, compiled=False, recompute=False,
+            processes=2 // hosts, hosts=hosts, zero_stage=stage,
+        ),
+        peak=1e9,
+    )  # fmt: skip
+    folder.mkdir(exist_ok=True)
+    (folder / WORK).write_text(work.model_dump_json())
+    for left in (MET, PROGRESS):
+        (folder / left).unlink(missing_ok=True)
+    machines = InNamespaces(work, names)
+    try:
+        machines.start(context, uuid.uuid4().hex)
+        ended = gang.follow(machines, folder, context, start_seconds=120, save_seconds=60, silence_seconds=SILENCE)
+    finally:
+        machines.end()
+    if not ended.succeeded:
+        raise WorkerDied(f"{ended.who}: {ended.said}")
+    (trained,) = (folder / TRAINED).glob("step-*")
+    return load_file(trained / "model.safetensors")
+
+
+def _same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(one[name].equal(other[name]) for name in one)
+
+
 @pytest.mark.parametrize("stage", [1, 3])
 def test_two_hosts_learn_what_one_host_learns(
     inputs: dict[str, Path], hosts: list[str], tmp_path: Path, stage: int
 ) -> None:
-    trained = {}
-    for count in (1, 2):
-        work = Work(
-            seed=3,
-            shape=SPEC,
-            settings=SETTINGS,
-            inputs=inputs,
-            folder=tmp_path / str(count),
-            identity={"seed": "3"},
-            execution=Execution(
-                dtype="float32", threads=1, device="cpu", micro_batch_tokens=64, compiled=False, recompute=False,
-                processes=2 // count, hosts=count, zero_stage=stage,
-            ),
-            peak=1e9,
-        )  # fmt: skip
-        work.folder.mkdir()
-        (work.folder / WORK).write_text(work.model_dump_json())
-        meeting = str(work.folder / "meeting") if count == 1 else "10.77.0.1:29517"
-        running = []
-        for host, name, side in zip(range(count), hosts, ("va", "vb"), strict=False):
-            variables = {"GLOO_SOCKET_IFNAME": "lo" if count == 1 else side, "OMP_NUM_THREADS": "1"}
-            inside = ["ip", "netns", "exec", name, *command(work, host=host, meeting=meeting)]
-            running.append(subprocess.Popen(inside, env=os.environ | variables, stderr=subprocess.PIPE, text=True))
-        for process in running:
-            _, err = process.communicate(timeout=600)
-            assert process.returncode == 0, err[-3000:]
-        (folder,) = (work.folder / TRAINED).glob("step-*")
-        trained[count] = load_file(folder / "model.safetensors")
-    assert trained[1].keys() == trained[2].keys()
-    assert all(trained[1][name].equal(trained[2][name]) for name in trained[1])
+    context = local_context(tmp_path)
+    one, two = (
+        _train_in(hosts, inputs, tmp_path / f"{count}", hosts=count, stage=stage, context=context) for count in (1, 2)
+    )
+    assert _same(one, two)
+
+
+def test_a_host_cut_off_in_mid_step_is_given_up_and_a_retry_goes_on(
+    inputs: dict[str, Path], hosts: list[str], tmp_path: Path
+) -> None:
+    cable = ["ip", "-n", hosts[1], "link", "set", "vb"]
+
+    cut_off: list[psutil.Process] = []
+
+    def cut() -> bool:
+        cut_off.extend(workers(psutil.Process()))
+        subprocess.run([*cable, "down"], check=True)
+        return False
+
+    one, two = tmp_path / "one", tmp_path / "two"
+    expected = _train_in(hosts, inputs, one, hosts=1, stage=2, context=local_context(tmp_path))
+    begun = time.monotonic()
+    with pytest.raises(WorkerDied, match=f"no step was done within {SILENCE} s|ended with"):
+        _train_in(hosts, inputs, two, hosts=2, stage=2, context=DisturbedContext(tmp_path, cut))
+    assert time.monotonic() < begun + 120
+    assert len(cut_off) == 2
+    assert psutil.wait_procs(cut_off, timeout=10)[1] == []
+    subprocess.run([*cable, "up"], check=True)
+    before = read(two / "log.jsonl")
+    assert ENOUGH // 5 * 5 <= len(before) < SETTINGS.steps
+    assert _same(_train_in(hosts, inputs, two, hosts=2, stage=2, context=local_context(tmp_path)), expected)
+    rows = [read(folder / "log.jsonl") for folder in (one, two)]
+    assert [row["step"] for row in rows[1]] == list(range(SETTINGS.steps))
+    assert [row["loss"] for row in rows[1]] == [row["loss"] for row in rows[0]]

@@ -11,7 +11,7 @@ import pytest
 from forge_dagster.errors import InterruptedRun, RecipeError, WorkerDied
 from forge_dagster.stage import LocalContext, StageContext, local_context
 from forge_dagster.training import pulse
-from forge_dagster.training.blame import first_failure
+from forge_dagster.training.blame import first_failure, last_words
 from forge_dagster.training.gang import _raise, follow
 from forge_dagster.training.launch import ERRORS, MET, PROGRESS, STOP, Ended, State
 
@@ -72,6 +72,15 @@ def test_hosts_that_do_not_meet_are_given_up(tmp_path: Path):
         follow(Scripted("waiting", "running"), context.work, context, start_seconds=0.3, save_seconds=9)
 
 
+def test_hosts_that_fall_silent_are_given_up(tmp_path: Path):
+    context = local_context(tmp_path)
+    (context.work / MET).touch()
+    (context.work / PROGRESS).write_text(json.dumps([3, 60, "loss 2"]))
+    with pytest.raises(WorkerDied, match=r"no step was done within 0.3 s; node2 is drained"):
+        follow(Scripted("running"), context.work, context, start_seconds=9, save_seconds=9, silence_seconds=0.3)
+    assert context.seen == [(3, 60, "loss 2")]
+
+
 def test_time_in_the_queue_does_not_count(tmp_path: Path):
     context = local_context(tmp_path)
     hosts = Scripted(*["waiting"] * 4, Ended(True))
@@ -109,6 +118,13 @@ def test_what_a_worker_said_comes_before_how_its_host_ended(tmp_path: Path):
 def test_the_first_to_fail_is_blamed_whatever_host_it_was_on():
     assert first_failure([CAUSE.format(5, 0, 1), CAUSE.format(4, 1, -9)]) == "rank 1 ended with exit code -9"
     assert first_failure(["", "Killed"]) == ""
+
+
+def test_what_a_process_said_is_not_buried_by_torchrun():
+    own = "OSError: [Errno 30] Read-only file system: '/forge/home/work/met'\n"
+    torchrun = "E1130 api.py:988] [default] failed (exitcode: 1) local_rank: 0 (pid: 7) of fn: python\nTraceback\n" * 40
+    assert last_words([("host 0", own + torchrun + CAUSE.format(1, 0, 1))]) == f"host 0\n{own}"
+    assert last_words([("host 0", torchrun)]).endswith("Traceback\n")
 
 
 def test_a_pulse_is_seen_and_one_that_stopped_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

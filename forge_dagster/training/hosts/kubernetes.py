@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from forge_dagster.compute_profile import KubernetesProfile
-from forge_dagster.errors import BusyError, ForgeError, RecipeError, RemoteError
+from forge_dagster.errors import BusyError, ForgeError, RecipeError, RemoteError, WorkerDied
 from forge_dagster.home import home
 from forge_dagster.stage import StageContext
 from forge_dagster.training import pulse
@@ -22,6 +22,8 @@ from forge_dagster.training.pods import (
     conditions,
     first_to_fail,
     has_a_node,
+    host_of,
+    queued,
     reference,
     told_of,
 )
@@ -60,12 +62,13 @@ class KubernetesHosts:
         self.custom = client.CustomObjectsApi(self.api)
         self.mine, self.answered = False, time.monotonic()
         self.state: State = "waiting"
+        self.idle_since: float | None = None
 
     def clear(self) -> None:
         found = self._read()
         if found is None:
             return
-        if not conditions(found) & (SUCCEEDED | FAILED) and pulse.lives(self.work.folder):
+        if pulse.lives(self.work.folder):  # also of one that has ended: its stage is about to take up what it made
             raise self._busy()
         self._delete()
 
@@ -97,14 +100,41 @@ class KubernetesHosts:
             self.state = self._failed(pods)
         else:
             self.state = "running" if any(map(has_a_node, pods)) else "waiting"
+            self._bound(self.state == "waiting" and not queued(found))
         return self.state
 
     def seen(self) -> str:
-        return f"{self.kind} {self.name}: {'; '.join(map(told_of, self._pods())) or 'it has no pods'}"
+        pods, hosts = self._pods(), self.work.execution.hosts
+        missing = sorted(set(range(hosts)) - {host_of(pod) for pod in pods})
+        said = [told_of(pod) for pod in pods]
+        if missing:
+            said.append(
+                f"no pod for host {', '.join(map(str, missing))} of {hosts}: {self._warning() or 'no word why'}"
+            )
+        return f"{self.kind} {self.name}: {'; '.join(said)}"
 
     def end(self) -> None:
         if self.mine:
             self._delete()
+
+    def _bound(self, idle: bool) -> None:
+        """Give up hosts that got no machine in time, unless a queue holds them: that may take days."""
+        if not idle:
+            self.idle_since = None
+            return
+        self.idle_since = self.idle_since or time.monotonic()
+        if time.monotonic() > self.idle_since + self.profile.start_seconds:
+            raise WorkerDied(
+                f"no host got a machine within {self.profile.start_seconds} s; {self.seen()}",
+                rule="hosts that no queue holds begin within start_seconds of the compute profile",
+                mend="mend the cluster, or what the compute profile asks for, and run again",
+            )
+
+    def _warning(self) -> str:
+        """The last warning that the cluster gave about the Job."""
+        fields = f"involvedObject.name={self.name},type=Warning"
+        told = self._ask(self.core.list_namespaced_event, field_selector=fields)["items"]
+        return f"{told[-1].get('reason')}: {told[-1].get('message')}" if told else ""
 
     def _body(self, build: Callable[..., dict[str, Any]], token: str) -> dict[str, Any]:
         told = {name: value for name, value in os.environ.items() if name not in IMAGE_HAS}
@@ -128,8 +158,14 @@ class KubernetesHosts:
 
     def _log(self, pod: str) -> str:
         """The end of what a pod printed, or why that is not known."""
+
+        def read(**arguments: Any) -> str:
+            # The client itself would make the text of a bytes literal of it.
+            answer = self.core.read_namespaced_pod_log(_preload_content=False, **arguments)
+            return bytes(answer.data).decode("utf-8", errors="replace")
+
         try:
-            return str(self._ask(self.core.read_namespaced_pod_log, name=pod, tail_lines=LINES) or "(no log)")
+            return self._ask(read, name=pod, tail_lines=LINES) or "(no log)"
         except ForgeError as error:
             return f"(no log: {error.problem})"
 

@@ -13,7 +13,7 @@ LIMITS = Limits(save_seconds=900, poll_seconds=10)
 SOUND: Manifest = {
     "apiVersion": "batch/v1",
     "kind": "Job",
-    "metadata": {"name": "step", "namespace": "forge"},
+    "metadata": {"name": "step", "namespace": "forge", "labels": {"app.kubernetes.io/component": "step_worker"}},
     "spec": {
         "backoffLimit": 0,
         "ttlSecondsAfterFinished": 100,
@@ -21,6 +21,7 @@ SOUND: Manifest = {
             "spec": {
                 "restartPolicy": "Never",
                 "terminationGracePeriodSeconds": 900,
+                "automountServiceAccountToken": False,
                 "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
                 "containers": [
                     {
@@ -56,6 +57,8 @@ BREAKS: dict[str, tuple[str, Change]] = {
     "stays for ever": ("job_stays_until_seen", lambda j, p, c: j.pop("ttlSecondsAfterFinished")),
     "no time": ("job_has_time_to_save", lambda j, p, c: p.update(terminationGracePeriodSeconds=899)),
     "30 s by default": ("job_has_time_to_save", lambda j, p, c: p.pop("terminationGracePeriodSeconds")),
+    "token": ("tokens_are_for_who_asks", lambda j, p, c: p.update(automountServiceAccountToken=True)),
+    "token by default": ("tokens_are_for_who_asks", lambda j, p, c: p.pop("automountServiceAccountToken")),
     "no limits": ("resources_are_stated", lambda j, p, c: c["resources"].pop("limits")),
     "no memory": ("resources_are_stated", lambda j, p, c: c["resources"]["requests"].pop("memory")),
     "no resources": ("resources_are_stated", lambda j, p, c: c.pop("resources")),

@@ -4,15 +4,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cluster import Cluster, running
+from controller import Limits
 from gang_run import work_of
 
 from forge_dagster.compute_profile import Gang, KubernetesProfile
-from forge_dagster.errors import BusyError, RecipeError, RemoteError
+from forge_dagster.errors import BusyError, RecipeError, RemoteError, WorkerDied
 from forge_dagster.stage import local_context
 from forge_dagster.training import manifests, pulse
+from forge_dagster.training.gang import follow
 from forge_dagster.training.hosts import kubernetes
 from forge_dagster.training.hosts.kubernetes import KubernetesHosts, connect
 from forge_dagster.training.launch import Ended
@@ -158,6 +161,51 @@ def test_an_api_server_that_is_away_ends_nothing(
     with pytest.raises(RemoteError, match="the API server does not answer"):
         hosts.look()
     cluster.api.faults += [503, 503]  # and deleting goes on where it was not answered
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked", "told"),
+    [
+        (Limits(most_pods=0), {}, r"no host got a machine within 1 s; .* no pod for host 0, 1 of 2: .*exceeded quota"),
+        (Limits(most_pods=1), {}, r"not all hosts met within 1 s; .* no pod for host 1 of 2: .*exceeded quota"),
+        (Limits(), {"default": {"gpu": 1}}, r"no host got a machine within 1 s; .*Insufficient nvidia.com/gpu"),
+        (Limits(images=frozenset()), {}, r"not all hosts met within 1 s; .*ImagePullBackOff"),
+        (Limits(), {"service_account": "nobody"}, r'no host got a machine within 1 s; .*account: "nobody" not found'),
+    ],
+    ids=["no room", "room for one", "no GPU", "no image", "no account"],
+)
+def test_hosts_that_never_begin_are_given_up_with_the_reason(
+    work: Work, profile: KubernetesProfile, does: Callable[[str], None], cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch, limits: Limits, asked: dict[str, Any], told: str,
+):  # fmt: skip
+    monkeypatch.setattr(cluster.controller, "limits", limits)
+    monkeypatch.setattr(KubernetesHosts, "every", 0.2)
+    hosts = KubernetesHosts(work, KubernetesProfile(**{**profile.model_dump(), "start_seconds": 1, **asked}))
+    context = local_context(work.folder)
+    hosts.start(context, "token")
+    with pytest.raises(WorkerDied, match=told):
+        follow(hosts, work.folder, context, start_seconds=1, save_seconds=30)
+    hosts.end()
+    assert not any(cluster.objects(plural) for plural in ("jobs", "services", "pods"))
+
+
+def test_hosts_that_a_queue_holds_are_waited_for(
+    hosts: KubernetesHosts, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cluster.controller, "limits", Limits(most_pods=0))
+    monkeypatch.setattr(hosts, "profile", hosts.profile.model_copy(update={"start_seconds": 0}))
+    start(hosts)
+    hosts.batch.patch_namespaced_job(hosts.name, "forge", {"spec": {"suspend": True}})
+    assert [hosts.look() for _ in range(3)] == ["waiting"] * 3
+    hosts.batch.patch_namespaced_job(hosts.name, "forge", {"spec": {"suspend": False}})
+    with pytest.raises(WorkerDied, match="hosts that no queue holds begin within"):
+        [hosts.look() for _ in range(3)]
+
+
+def test_what_a_host_printed_is_told(hosts: KubernetesHosts, does: Callable[[str], None]):
+    does("import sys, time; time.sleep(60) if sys.argv[1] == '0' else sys.exit('this host has no disk')")
+    start(hosts)
+    assert "this host has no disk" in ended(hosts).said
 
 
 def test_what_the_cluster_forbids_is_told(hosts: KubernetesHosts, cluster: Cluster):

@@ -1,0 +1,86 @@
+"""Reading and cleaning eight partitions by one process and by two: how near two come to half the time.
+
+`python -m benchmarks partitions [--documents N] [--rounds N]`. A process has one core with all that it starts, as a pod
+of one core has. What they share is what pods share: the home, with its locks, store and ledger.
+"""
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from assets.documents import PER_SOURCE, document_hops
+from forge_dagster.declared import Declared
+from forge_dagster.home import Home
+from forge_dagster.provenance.build import build
+from forge_dagster.provenance.run import Run
+from forge_dagster.sample.generate import generate
+from forge_dagster.source import PlacedSource, Source
+from resources.executor import LIGHT
+
+PARTITIONS = 8
+TARGET = 0.85
+SEED = 1
+
+
+def main(*options: str) -> None:
+    """Print seconds of both and the efficiency t1 / (2 t2) of every round."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks partitions", description=__doc__)
+    parser.add_argument("--documents", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args(options)
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise SystemExit("partitions: two processes of one core need two cores")
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        generate(given.documents, SEED, root / "company")
+        source = Source(
+            name="sample", kind="folder", location="sample", shards=PARTITIONS, owner="o", licence="internal",
+            sensitivity="internal",
+        )  # fmt: skip
+        placed = PlacedSource(source=source, location=str(root / "company" / "documents"), facts=None)
+        declared = Declared(sources={"sample": placed}, recipes={}, policies={}, pairs={})
+        print(f"\n{given.documents:,} documents in {PARTITIONS} partitions, read and cleaned")
+        print(f"{'one process s':>14}{'two s':>9}{'efficiency':>12}")
+        found = []
+        for number in range(given.rounds):
+            one, two = (_seconds(declared, root / f"home-{number}-{n}", cores[:n]) for n in (1, 2))
+            found.append(one / (2 * two))
+            print(f"{one:>14.1f}{two:>9.1f}{found[-1]:>12.2f}", flush=True)
+        print(f"median efficiency {statistics.median(found):.2f} (target {TARGET})")
+
+
+def _seconds(declared: Declared, home: Path, cores: list[int]) -> float:
+    """Seconds in which a process on each of these cores, which has loaded its libraries, makes all partitions."""
+    os.environ["FORGE_HOME"] = str(home)  # where the hops' caches lie
+    run = Run(Home(home), "bench")
+    run.freeze({"declared": declared.model_dump(mode="json")})
+    partitions = list(declared.sources["sample"].source.partitions)
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(LIGHT)
+    free = server.SimpleQueue()
+    for core in cores:
+        free.put(core)
+    with server.Pool(len(cores), _begin, (free, str(home))) as pool:
+        ready = [pool.apply_async(os.getpid) for _ in cores]
+        [each.get() for each in ready]
+        begun = time.perf_counter()
+        pool.starmap(_make, [(str(home), declared.model_dump_json(), each) for each in partitions], chunksize=1)
+        return time.perf_counter() - begun
+
+
+def _begin(free: "multiprocessing.SimpleQueue[int]", home: str) -> None:
+    os.environ["FORGE_HOME"] = home
+    os.sched_setaffinity(0, {free.get()})
+
+
+def _make(home: str, frozen: str, partition: str) -> None:
+    declared = Declared.model_validate_json(frozen)
+    run = Run(Home(Path(home)), "bench")
+    hops = {hop.key: hop for hop in document_hops(declared)}
+    for asset in PER_SOURCE:
+        build(run, hops[f"{asset}/{partition}"].order(declared), actor="bench", say=lambda _: None)
