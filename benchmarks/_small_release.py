@@ -3,11 +3,14 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forge_dagster.corpus.signature import sign
 from forge_dagster.evaluation import evidence
 from forge_dagster.home import Home
 from forge_dagster.provenance.files import content_digest, list_files
@@ -21,6 +24,10 @@ TERMS = {
     "title": "t", "language": "en", "owner": "the plant", "licence": "internal", "sensitivity": "internal",
     "legal_basis": "contract", "jurisdiction": "EU", "permitted_use": ["training"], "audience": ["everyone"],
     "retention": None,
+}  # fmt: skip
+LABEL: dict[str, Any] = {
+    "sensitivity": "internal", "licences": ["internal"], "audience": ["everyone"], "permitted_use": ["training"],
+    "jurisdictions": ["EU"], "retention": None, "forced_by": {},
 }  # fmt: skip
 LENGTH = 100  # tokens of a document
 SETTINGS = {
@@ -57,16 +64,20 @@ def small_release(
     name: str = "doc",
     before: str | None = None,
     copies: int = 0,
+    texts: Sequence[str] = (),
+    model: Path | None = None,
 ) -> str:
     """Make a release of `weights` random-looking bytes in `home`; return its digest. The last document was dropped.
 
     With `before`, a release of this home, it was compared with that one and gone on from it. Of `copies` documents the
-    same bytes stood in another file too.
+    same bytes stood in another file too. With `texts` the documents say these and can be traced; with `model`, a folder
+    in Hugging Face's layout, the release has that model in place of the bytes.
     """
+    documents = len(texts) or documents
     maker = _Maker(home)
     ids = [document_id(seed * 1_000_000 + number) for number in range(documents)]
     rows = [
-        {"id": given, "source": "plant", "path": f"{name}-{n}.txt", "text": text_of(n), **TERMS}
+        {"id": given, "source": "plant", "path": f"{name}-{n}.txt", "text": texts[n] if texts else text_of(n), **TERMS}
         for n, given in enumerate(ids)
     ]
     said = [{"path": row["path"], "id": row["id"], "disposition": "kept", "reason": ""} for row in rows]
@@ -78,11 +89,13 @@ def small_release(
     split += [row | once | {"cluster": row["id"]} for row in again]
     counts = {"kept": documents + copies, "dropped": 0, "quarantined": 0}
     maker.put("raw_documents/plant", {"dispositions.parquet": said + again}, {}, counts)
+    signed = [{"id": row["id"], "shingles": sign(str(row["text"])).shingles} for row in rows] if texts else []
     maker.put(
         "clean_documents/plant",
         {
             "dispositions.parquet": said + again,
             "documents.parquet": rows + [rows[n] | {"path": row["path"]} for n, row in enumerate(again)],
+            **({"signatures.parquet": signed} if signed else {}),
         },
         {"raw_documents": "raw_documents/plant"},
     )
@@ -90,7 +103,7 @@ def small_release(
     maker.put(
         "corpus",
         {"dispositions.parquet": said[:-1], "train.parquet": rows[:-1]},
-        {"document_split": "document_split"},
+        {"document_split": "document_split", **({"clean_documents/plant": "clean_documents/plant"} if texts else {})},
         {"train": documents - 1},
     )
     places = [
@@ -101,7 +114,11 @@ def small_release(
     maker.put("token_shards/t", {"documents.parquet": places}, {"corpus": "corpus"})
     tokens = (documents - 1) * LENGTH * EPOCHS
     cost = {"tokens": tokens, "floating_point_operations": tokens * 60, "formula": "6 N"}
-    blob = hashlib.shake_256(b"%d" % seed).digest(weights)
+    folder = {"config.json": b"{}", "tokenizer.json": b"{}"}
+    folder["model.safetensors"] = hashlib.shake_256(b"%d" % seed).digest(weights)
+    if model is not None:
+        folder = {path.name: path.read_bytes() for path in model.iterdir()}
+    blob = folder["model.safetensors"]
     maker.put(
         "small/base_checkpoint",
         {"model.safetensors": blob, "training.json": b'{"skipped":[3],"rewinds":[]}',
@@ -113,7 +130,7 @@ def small_release(
     card, items = _scorecard(seed)
     files = {
         "scorecard.json": json.dumps(card).encode(), "items.parquet": items, "README.md": b"# small\n",
-        "model/config.json": b"{}", "model/model.safetensors": blob, "model/tokenizer.json": b"{}",
+        **{f"model/{file}": content for file, content in folder.items()},
     }  # fmt: skip
     maker.put(
         "small/scorecard",
@@ -221,6 +238,6 @@ def _manifest(card: dict[str, Any], blob: bytes) -> dict[str, Any]:
         },
         "gates": [verdict],
         "overrides": [],
-        "data": {"pairs": [], "label": {"sensitivity": "internal", "jurisdictions": ["EU"], "forced_by": {}}},
+        "data": {"pairs": [], "label": LABEL},
         "files": {"model/model.safetensors": hashlib.sha256(blob).hexdigest()},
     }  # fmt: skip

@@ -5,13 +5,12 @@ from typing import Annotated
 import typer
 
 from forge_dagster.cli.console import Json, err, out, print_json
+from forge_dagster.cli.serve import opened
 from forge_dagster.errors import UserError
-from forge_dagster.home import home
-from forge_dagster.provenance.store import ArtifactStore
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="Recipe whose serving release answers.")],
+    recipe: Annotated[str, typer.Argument(help="RECIPE: the release that serves; RECIPE/release@DIGEST: that one.")],
     message: Annotated[
         str | None, typer.Option(help="Ask this one question instead of opening a conversation.")
     ] = None,
@@ -22,15 +21,11 @@ def command(
     """Ask the released model; each question stands alone. Only a release that verifies answers."""
     if json and message is None:
         raise UserError("--json without --message", rule="programs ask one question a call", mend="add --message")
-    store, key = ArtifactStore(home().artifacts), f"{recipe}/release"
-    digest = store.serving(key)
-    if digest is None:
-        raise UserError(f"{recipe} has no release", rule="chat uses a release", mend=f"forge run --recipe {recipe}")
-    store.verify(key, digest)
+    served = opened(recipe)
 
     from forge_dagster.model.conversation import Conversation
 
-    conversation = Conversation(store.content(key, digest) / "model")
+    conversation = Conversation(served.folder)
 
     def answer(question: str) -> str:
         return conversation.ask(question, max_new_tokens=max_new_tokens, temperature=temperature)
@@ -38,11 +33,11 @@ def command(
     if message is not None:
         reply = answer(message)
         if json:
-            print_json({"release": f"{key}@{digest}", "question": message, "answer": reply})
+            print_json({"release": str(served), "question": message, "answer": reply})
         else:
             out.print(reply, markup=False)
         return
-    err.print(f"{key}@{digest[:12]}; an empty line or Ctrl-D ends")
+    err.print(f"{served.key}@{served.digest[:12]}; an empty line or Ctrl-D ends")
     while True:
         try:
             question = input("> ").strip()
