@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from assets.exports import GROUP as EXPORTS
 from resources.tags import RECIPE_TAG
 
 PER_SOURCE = dg.AssetSelection.assets("raw_documents", "clean_documents")
@@ -12,8 +13,13 @@ PER_SOURCE = dg.AssetSelection.assets("raw_documents", "clean_documents")
 SOURCE = dg.define_asset_job("source", PER_SOURCE, description="Read and clean one source's documents.")
 DECIDED = dg.AssetSelection.groups("retraining")
 
+EXPORTED = dg.AssetSelection.groups(EXPORTS)
+
 MODELS = dg.define_asset_job(
-    "models", dg.AssetSelection.all() - PER_SOURCE - DECIDED, description="All that joins the sources."
+    "models", dg.AssetSelection.all() - PER_SOURCE - DECIDED - EXPORTED, description="All that joins the sources."
+)
+EXPORT = dg.define_asset_job(
+    "export", EXPORTED, description="Make the releases that serve into files of other runtimes, and judge these."
 )
 EVALUATION = dg.define_asset_job(
     "evaluation",

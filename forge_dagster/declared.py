@@ -1,4 +1,4 @@
-"""Everything a person declares as data: sources, pairs, recipes, policies, comparisons, decisions; read together."""
+"""Everything a person declares as data: sources, recipes, policies, studies, decisions and the like; read together."""
 
 import importlib
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from forge_dagster.errors import RecipeError
 from forge_dagster.evaluation.own_task import OwnTask, load_own_tasks
 from forge_dagster.evaluation.review import Review, load_review
 from forge_dagster.exclusion import Exclusion, load_exclusions
+from forge_dagster.export import ExportPolicy, load_export_policies
 from forge_dagster.home import folder_of, home
 from forge_dagster.override import Override, load_overrides
 from forge_dagster.pair_source import PlacedPairs, load_pair_sources
@@ -23,9 +24,11 @@ from forge_dagster.policy_kinds import policy_settings
 from forge_dagster.provenance.ledger import Ledger
 from forge_dagster.recipe import Recipe, StageEntry, WeightsSpec, load_recipes
 from forge_dagster.retraining import Continuation, RetrainingPolicy, load_retraining
+from forge_dagster.search.space import check_study
 from forge_dagster.signing.keys import KeyRing
 from forge_dagster.source import PlacedSource, Source, explain, load_sources
 from forge_dagster.stage import FrozenModel
+from forge_dagster.study import Study, load_studies
 from forge_dagster.training.job import TrainingJob
 from forge_dagster.training.settings import RATES, Replay
 
@@ -41,8 +44,14 @@ class Declared(FrozenModel):
     own_tasks: Mapping[str, OwnTask] = {}
     overrides: Mapping[str, tuple[Override, ...]] = {}
     comparisons: Mapping[str, Comparison] = {}
+    studies: Mapping[str, Study] = {}
     retraining: Mapping[str, RetrainingPolicy] = {}
+    exports: Mapping[str, ExportPolicy] = {}
     exclusions: tuple[Exclusion, ...] = ()
+
+    def exporting(self, recipe: str) -> ExportPolicy:
+        """What exports of a recipe may lose: its file's policy, else the defaults."""
+        return self.exports.get(recipe) or ExportPolicy(name=recipe)
 
     def policy_of(self, recipe: str) -> RetrainingPolicy:
         """When and how a recipe is trained again: its file's policy, else the defaults."""
@@ -148,18 +157,29 @@ def load_declared() -> Declared:
     pairs = load_pair_sources(folder_of("sources") / "pairs")
     overrides = load_overrides(folder_of("recipes") / "overrides")
     retraining = load_retraining(folder_of("recipes") / "retraining")
-    if unknown := sorted(set(retraining) - set(recipes)):
-        raise RecipeError(
-            f"retraining/{unknown[0]}.yaml is of no recipe",
-            rule=f"a retraining policy is named after a recipe: {', '.join(recipes)}",
-            mend="rename or remove it",
-        )
+    exports = load_export_policies(folder_of("recipes") / "exports")
+    for folder, named in (("retraining", retraining), ("exports", exports)):
+        if unknown := sorted(set(named) - set(recipes)):
+            raise RecipeError(
+                f"{folder}/{unknown[0]}.yaml is of no recipe",
+                rule=f"a policy in {folder}/ is named after a recipe: {', '.join(recipes)}",
+                mend="rename or remove it",
+            )
     for name, how in retraining.items():
         if how.continuation is not None:
             _can_go_on(recipes[name], how.continuation)
     comparisons = load_comparisons(folder_of("comparisons"))
     for comparison in comparisons.values():
         _compares_what_is_there(comparison, recipes)
+    studies = load_studies(folder_of("studies"))
+    for study in studies.values():
+        if study.recipe not in recipes:
+            raise RecipeError(
+                f"study {study.name}: recipe = {study.recipe!r}",
+                rule=f"a recipe is one of {', '.join(recipes)}",
+                mend="correct the study, or add the recipe",
+            )
+        check_study(study, recipes[study.recipe], frozenset(sources))
     declared = Declared(
         sources=sources,
         recipes=recipes,
@@ -167,7 +187,9 @@ def load_declared() -> Declared:
         pairs=pairs,
         overrides=overrides,
         comparisons=comparisons,
+        studies=studies,
         retraining=retraining,
+        exports=exports,
         exclusions=exclusions,
         review=load_review(folder_of("evals")),
         own_tasks=load_own_tasks(folder_of("evals")),

@@ -8,8 +8,9 @@ import dagster as dg  # noqa: E402  (libraries read the environment when importe
 
 from assets.asset import dagster_assets  # noqa: E402
 from assets.decisions import decision_hops  # noqa: E402
+from assets.exports import export_hops  # noqa: E402
 from assets.graph import all_hops  # noqa: E402
-from assets.jobs import DECISIONS, EVALUATION, MODELS, SOURCE, recipe_jobs  # noqa: E402
+from assets.jobs import DECISIONS, EVALUATION, EXPORT, MODELS, SOURCE, recipe_jobs  # noqa: E402
 from assets.policy import OWNERS, freshness  # noqa: E402
 from forge_dagster.automation import automation_file, load_automation  # noqa: E402
 from forge_dagster.declared import load_declared  # noqa: E402
@@ -26,6 +27,7 @@ from sensors.stale_runs import maintenance, stale_runs_sensor  # noqa: E402
 
 declared, automation = load_declared(), load_automation(automation_file())
 hops = all_hops(declared)
+asked_for = [*decision_hops(declared), *export_hops(declared)]
 BY_ITSELF = automated(hops)
 FRESHNESS = freshness(declared.sources, automation.schedules.nightly_refresh.time_zone)
 
@@ -40,12 +42,13 @@ def with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
 
 
 defs = dg.Definitions(
-    assets=[asset.map_asset_specs(with_policy) for asset in dagster_assets([*hops, *decision_hops(declared)])],
+    assets=[asset.map_asset_specs(with_policy) for asset in dagster_assets([*hops, *asked_for])],
     jobs=[
         SOURCE,
         MODELS,
         DECISIONS,
         EVALUATION,
+        EXPORT,
         *recipe_jobs(declared.recipes),
         maintenance,
         tell_of_failure,

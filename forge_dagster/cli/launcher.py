@@ -3,7 +3,7 @@
 import os
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ import dagster as dg
 from assets.asset import dagster_key
 from assets.documents import PER_SOURCE
 from assets.hop import Hop
+from forge_dagster.cli.forecast import Agree, anything
 from forge_dagster.cli.plan import Planned, is_work, needs_torch, plan
 from forge_dagster.declared import Declared
 from forge_dagster.errors import BusyError, InterruptedRun
@@ -29,6 +30,8 @@ from resources.index import Index, PlaceOf
 from resources.instance import prepare_dagster_home
 from resources.store import freeze
 from resources.tags import ACTOR_TAG, FORCE_TAG, LAUNCH_TAG, MAX_RETRIES_TAG
+
+Job = Callable[[], dg.JobDefinition]
 
 
 @dataclass
@@ -58,25 +61,41 @@ def models_job() -> dg.JobDefinition:
     return defs.resolve_job_def("models")
 
 
-def launch(
-    home: Home, declared: Declared, hops: Sequence[Hop], chosen: Sequence[Hop], *, force: bool, launch_id: str
-) -> Launch:
-    """Bring `chosen` up to date: one Dagster run per changed source, then one for the rest.
+def export_job() -> dg.JobDefinition:
+    """The job of exports, for Dagster to find again in a step's process."""
+    from forge_dagster.definitions import defs
 
-    `hops` holds the chosen and their ancestors, in order.
+    return defs.resolve_job_def("export")
+
+
+def launch(
+    home: Home,
+    declared: Declared,
+    hops: Sequence[Hop],
+    chosen: Sequence[Hop],
+    *,
+    force: bool,
+    launch_id: str,
+    agree: Agree = anything,
+    job: Job = models_job,
+) -> Launch:
+    """Bring `chosen` up to date: one Dagster run per changed source, then one of `job` for the rest.
+
+    `hops` holds the chosen and their ancestors, in order. `agree` raises if what would be done is not what was wanted.
     """
     started = time.monotonic()
     run = Run(home, launch_id)
     with open_healed(home) as instance:
         freeze(run, actor(), declared)
         result = Launch(run=run, planned=plan(home, declared, hops, chosen, verify=True))
+        agree(result.planned)
         index = Index(instance, home, place_of(hops))
         mirror(index, [item for item in result.planned if item.state == "current"])
         todo = list(result.planned) if force else [item for item in result.planned if is_work(item)]
         heavy = force or needs_torch(todo)
         for partition in sorted({item.hop.partition for item in todo if item.hop.partition}):
             batch = [item.hop for item in todo if item.hop.partition == partition]
-            if not execute(instance, run, batch, partition=partition, force=force, heavy=heavy):
+            if not execute(instance, run, batch, source_job, partition=partition, force=force, heavy=heavy):
                 break
         else:
             # A source made again may come out the same: then what follows from it stands, and waits for nothing.
@@ -85,7 +104,7 @@ def launch(
             mirror(index, [item for item in rest if not is_work(item)])
             batch = [item.hop for item in rest if force or is_work(item)]
             if batch:
-                execute(instance, run, batch, partition=None, force=force, heavy=heavy)
+                execute(instance, run, batch, job, partition=None, force=force, heavy=heavy)
     result.outputs, result.errors = run.outputs(), run.errors()
     result.untracked = after_runs(home)
     result.seconds = time.monotonic() - started
@@ -166,12 +185,13 @@ def execute(
     instance: dg.DagsterInstance,
     run: Run,
     hops: Sequence[Hop],
+    job: Job,
     *,
     partition: str | None,
     force: bool,
     heavy: bool,
 ) -> bool:
-    """Run these assets' steps in their own processes. Return whether all succeeded."""
+    """Run these assets' steps of `job` in their own processes. Return whether all succeeded."""
     tags = {
         LAUNCH_TAG: run.run_id,
         ACTOR_TAG: actor(),
@@ -181,7 +201,7 @@ def execute(
     }
     try:
         result = dg.execute_job(
-            dg.reconstructable(source_job if partition else models_job),
+            dg.reconstructable(job),
             instance=instance,
             asset_selection=sorted({dagster_key(hop.asset) for hop in hops}),
             tags=tags,

@@ -14,16 +14,24 @@ from forge_dagster.cli.show import resolve
 from forge_dagster.cli.where_used import opened
 from forge_dagster.corpus.rights import joined, learnt_from
 from forge_dagster.errors import UserError
-from forge_dagster.lineage.graph import RELEASE, Node
+from forge_dagster.home import home
+from forge_dagster.lineage.graph import EXPORT, RELEASE, Node
 from forge_dagster.lineage.sources_of import TERMS, by_source, corpora_of, sources_of
+from forge_dagster.provenance.store import ArtifactStore
 
-Release = Annotated[str, typer.Argument(help="RECIPE, RECIPE/release or RECIPE/release@DIGEST.")]
+Release = Annotated[str, typer.Argument(help="RECIPE, RECIPE/release or RECIPE/release@DIGEST; or an export.")]
 Target = Annotated[Path | None, typer.Option(help="Write every document to this file: .csv or .parquet.")]
 
 
 def release_of(name: str) -> Node:
-    """The version of a release that a name means, the current one if it names none. Raises UserError."""
+    """The version of a release that a name means, the current one if it names none; of an export that it was made of.
+
+    Raises UserError.
+    """
     key, at, digest = name.partition("@")
+    if key.startswith(EXPORT):
+        made_of = ArtifactStore(home().artifacts).record(*resolve(name)).identity.inputs["release"]
+        return Node(str(made_of.key), made_of.digest)
     return Node(*resolve(f"{key.removesuffix(RELEASE)}{RELEASE}{at}{digest}"))
 
 

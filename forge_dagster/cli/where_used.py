@@ -23,6 +23,7 @@ TITLES = {
     "shards": "token shards", "generated": "rows that a model wrote", "instructions": "instructions",
     "policy_items": "policy items", "preferences": "preferences", "benchmark": "benchmark items",
     "tokenizer": "tokenizer", "checkpoint": "checkpoints", "adapter": "adapters", "release": "releases",
+    "export": "exports",
 }  # fmt: skip
 
 
@@ -108,10 +109,11 @@ def _line(use: Use) -> str:
         return f"{told['split']}: {told['shard']}, tokens {told['start']} to {told['start'] + told['length']}{erased}"
     if use.kind in ("checkpoint", "adapter"):
         return f"{use.artifact}: {_training(told)}"
-    if use.kind == "release":
+    if use.kind in ("release", "export"):
         how = ["learnt from it"] if told["learnt_in"] else []
         how += ["judged by its items"] if told["judged_by_its_items"] else []
-        return f"{use.artifact}: {', '.join(how)}{', current' if told['current'] else ''}"
+        of = f" of {told['release']}" if use.kind == "export" else ""
+        return f"{use.artifact}{of}: {', '.join(how)}{', current' if told['current'] else ''}"
     if use.kind == "benchmark":
         return f"{told['task']} ({told['role']}): {told['question']}"
     if use.kind == "tokenizer":

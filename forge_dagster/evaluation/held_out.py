@@ -24,7 +24,7 @@ ROWS = 256  # documents read at once
 
 def validation(inputs: Mapping[str, Path], config: Measuring, work: Path) -> Sequence[Task]:
     """`validation.bits_per_byte` over the first documents of the corpus's validation side."""
-    rows = _first_documents(inputs["corpus"] / "validation.parquet", config.validation_bytes)
+    rows = first_documents(inputs["corpus"] / "validation.parquet", config.validation_bytes)
     return [text_task("validation", rows)]
 
 
@@ -79,7 +79,7 @@ def documents_in(path: Path) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _first_documents(path: Path, most_bytes: int) -> list[dict[str, Any]]:
+def first_documents(path: Path, most_bytes: int) -> list[dict[str, Any]]:
     """Documents with text, as many whole ones as fit, and at least one."""
     found: list[dict[str, Any]] = []
     left = most_bytes

@@ -57,7 +57,8 @@ class WhereUsed:
         found = [*self._documents(document), *self._shards(document), *self._pairs(document), *self._items(document)]
         found += self._tokenizers(found)
         found += self._trained(found)
-        return [*found, *self._released(found)]
+        found += self._released(found)
+        return [*found, *self._exported(found)]
 
     def _documents(self, document: str) -> Iterator[Use]:
         for family, kind in (("raw_documents", "raw"), ("clean_documents", "clean")):
@@ -154,6 +155,14 @@ class WhereUsed:
             if learnt or judged:
                 current = self.graph.store.current(node.key) == node.digest
                 yield _use("release", node, {"learnt_in": learnt, "judged_by_its_items": judged, "current": current})
+
+    def _exported(self, found: list[Use]) -> Iterator[Use]:
+        """Releases in other formats: what became part of a release became part of these."""
+        released = {use.node: use.told for use in found if use.kind == "release"}
+        for node in self.graph.exports:
+            for release in (above for _, above in self.graph.inputs(node) if above in released):
+                current = self.graph.store.current(node.key) == node.digest
+                yield _use("export", node, {**released[release], "release": str(release), "current": current})
 
     def _rows(self, node: Node, name: str, column: str, value: str, *columns: str) -> list[dict[str, Any]]:
         return self.index.rows(node, name, column, value, columns)

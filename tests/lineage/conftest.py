@@ -41,6 +41,7 @@ SETTINGS = base.Settings.model_validate(
         "validation_tokens": 1000,
     }
 )  # fmt: skip
+EXPORT = "export/nano/gguf/f16"
 SECRET = "jane.roe@veldanor.example"
 JANE = f"Jane Roe keeps the register of all pumps in hall four. Write to {SECRET} before the end of any week.\n"
 PAGE = "<html><body><p>The firm Miller &amp; S&ouml;hne mends every valve of the plant each May.</p></body></html>"
@@ -135,6 +136,10 @@ def _release(home: Home, root: Path, number: int, told: str) -> Node:
     ref = commit(
         home, "nano/release", {"checkpoint": sft, "corpus": corpus, "domain_benchmark": benchmark},
         fill, {"recipe": recipe},
+    )  # fmt: skip
+    commit(
+        home, EXPORT, {"release": ref, "corpus": corpus, "domain_benchmark": benchmark},
+        lambda out: (out / "export.json").write_text(str(number)), {},
     )  # fmt: skip
     return Node(str(ref.key), ref.digest)
 

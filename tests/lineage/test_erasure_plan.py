@@ -51,6 +51,9 @@ def test_every_version_that_holds_it_is_named_and_a_current_model_is_withdrawn(c
     assert {"raw_documents", "clean_documents", "corpus", "token_shards", "nano"} <= families
     assert all(len(each.partition("@")[2]) == 64 for each in plan.holders)
     assert {chain.store.current("nano/base_checkpoint")} <= {each.partition("@")[2] for each in plan.withdrawn}
+    exported = f"export/nano/gguf/f16@{chain.store.current('export/nano/gguf/f16')}"
+    assert exported in plan.withdrawn
+    assert exported in plan.holders
     assert any("tokenizer" in what and where for what, where in plan.keeps_trace.items())
 
 

@@ -55,6 +55,14 @@ def test_the_command_writes_every_document(chain, tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "d.parquet").to_pylist() == told["documents"]
 
 
+def test_an_export_has_the_documents_of_its_release(chain) -> None:
+    told = [
+        json.loads(CliRunner().invoke(app, ["sources-of", name, "--json"], catch_exceptions=False).stdout)
+        for name in ("nano", "export/nano/gguf/f16")
+    ]
+    assert told[0] == told[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(["nobody"], "nobody/release has no current version"), (["nano", "--to", "d.txt"], "ends in .csv or .parquet"),

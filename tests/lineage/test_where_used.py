@@ -63,6 +63,21 @@ def test_a_document_is_followed_from_its_bytes_to_the_release(chain) -> None:
     assert {use.node for use in _of(uses, "raw")}.isdisjoint(use.node for use in _of(now, "raw"))
 
 
+def test_what_became_part_of_a_release_became_part_of_its_exports(chain) -> None:
+    graph, _ = chain.opened()
+    exports = {graph.input(export, "release"): export for export in graph.exports}
+    assert set(exports) == set(chain.releases)
+    (use,) = _of(_uses(chain, chain.id_of(chain.changed, 0)), "export")
+    assert (use.node, use.told["release"]) == (exports[chain.releases[0]], str(chain.releases[0]))
+    assert use.told["learnt_in"]
+    assert not use.told["current"]
+    document = chain.id_of(chain.changed)
+    used = {use.node: use.told for use in _of(_uses(chain, document), "export")}
+    assert used[exports[chain.releases[1]]]["current"]
+    tree = CliRunner().invoke(app, ["where-used", document], catch_exceptions=False).stdout
+    assert f"export/nano/gguf/f16 of {chain.releases[1]}: learnt from it" in tree
+
+
 def test_rows_that_train_reach_the_checkpoint_and_held_out_rows_do_not(chain) -> None:
     graph, _ = chain.opened()
     for number, release in enumerate(chain.releases):
