@@ -6,10 +6,12 @@ optimizers and checkpoints that are made.
 
 from dataclasses import dataclass
 
+from forge_dagster.model import size
+from forge_dagster.model.size import MOMENT, Parameters, parameters
 from forge_dagster.recipe import ModelSpec
 from forge_dagster.training.checkpoint import KEEP, MOST_TIME_SAVING
 
-WEIGHT = GRADIENT = MASTER = MOMENT = 4
+WEIGHT = GRADIENT = MASTER = MOMENT
 """Bytes a number: the loop keeps all in float32 and computes in bfloat16 by autocast."""
 HALF = 2
 ZERO_PAPER = (2, 2, 12)
@@ -51,51 +53,9 @@ class Batch:
         return max(self.tokens // world // self.micro_tokens, 1)
 
 
-@dataclass(frozen=True)
-class Parameters:
-    """Numbers of a model, by what updates and uses them."""
-
-    muon: int
-    """In hidden matrices, which have one moment (Muon)."""
-    adam: int
-    """In embeddings, head, norms and routers, which have two (AdamW)."""
-    active: int
-    """Multiplied by each token: no lookup, no norm, and of the experts those that it goes to."""
-
-    @property
-    def total(self) -> int:
-        return self.muon + self.adam
-
-    @property
-    def moments(self) -> int:
-        """Bytes of the optimizer's state of the whole model."""
-        return MOMENT * (self.muon + 2 * self.adam)
-
-
-def parameters(spec: ModelSpec, vocabulary: int) -> Parameters:
-    """Count them from the shape, as transformers lays it out (modeling_mistral.py, modeling_mixtral.py, ...)."""
-    hidden, experts = spec.hidden_size, spec.experts or 1
-    attention = hidden * spec.head_dim * 2 * (spec.heads + spec.kv_heads)
-    mlp = 3 * hidden * spec.intermediate_size
-    router = hidden * experts if spec.experts else 0
-    norms = 2 * hidden + (2 * spec.head_dim if spec.architecture.startswith("qwen3") else 0)
-    embedding = vocabulary * hidden
-    head = 0 if spec.tie_embeddings else embedding
-    return Parameters(
-        muon=spec.layers * (attention + experts * mlp),
-        adam=embedding + head + spec.layers * (router + norms) + hidden,
-        active=spec.layers * (attention + (spec.experts_per_token or 1) * mlp + router) + embedding,
-    )
-
-
 def operations(spec: ModelSpec, vocabulary: int, batch: Batch) -> int:
-    """Of one step: 6 N a token, and 12 L H Q a pair of attention, causal pairs only (PaLM, appendix B).
-
-    Rows are taken as one document each, which is the most that attention can cost.
-    """
-    pairs = batch.tokens * (batch.sequence + 1) // 2
-    a_pair = 12 * spec.layers * spec.heads * spec.head_dim
-    return 6 * parameters(spec, vocabulary).active * batch.tokens + a_pair * pairs
+    """Of one step."""
+    return size.operations(spec, vocabulary, batch.tokens, batch.sequence)
 
 
 def state(counts: Parameters, stage: int, world: int) -> float:

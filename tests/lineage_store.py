@@ -20,7 +20,7 @@ def commit(
     store, staging = ArtifactStore(home.artifacts), home.work / "staged"
     (staging / "content").mkdir(parents=True)
     (staging / "beside").mkdir()
-    (staging / "beside" / "run.json").write_text(json.dumps({"machine": {"node": "here"}}))
+    (staging / "beside" / "run.json").write_text(json.dumps({"machine": {"node": "here"}, "seconds": 1.0}))
     fill(staging / "content")
     files = list_files(staging / "content")
     identity = Identity(key=key, inputs=inputs, config=config, code_version="c" * 64, numerics=None)

@@ -20,6 +20,7 @@ TOP_LEVEL = {
     "LICENSE",
     "Makefile",
     "README.md",
+    "agents.yaml",
     "assets",
     "automation.yaml",
     "benchmarks",

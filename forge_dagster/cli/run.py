@@ -10,6 +10,7 @@ from assets.dvc import refresh
 from assets.graph import all_hops
 from assets.hop import Hop
 from forge_dagster.cli.console import Json, err, print_json
+from forge_dagster.cli.forecast import Agree, anything, held_to
 from forge_dagster.cli.plan import select, with_ancestors
 from forge_dagster.cli.progress import watching
 from forge_dagster.cli.report import show_launch, summary
@@ -40,6 +41,10 @@ def command(
     full: Annotated[
         bool, typer.Option(help="Train from scratch where the retraining policy goes on from the model that serves.")
     ] = False,
+    plan: Annotated[
+        str | None,
+        typer.Option(help="DIGEST of `forge forecast RECIPE`: do exactly this, or refuse. With one --recipe."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make documents, corpus, checkpoints, scorecards and releases; reuse what already stands.
@@ -57,28 +62,46 @@ def command(
         known = ", ".join(declared.recipes)
         raise UserError(f"--recipe {unknown[0]!r}", rule=f"a recipe is one of {known}", mend="add recipes/NAME.yaml")
     chosen = hops
+    agree: Agree = anything
+    if plan is not None:
+        if not recipe or len(recipe) > 1 or select_ or sources or force or full:
+            raise UserError(
+                "--plan with other options", rule="a plan is of one --recipe and nothing else", mend="leave them out"
+            )
+        agree = held_to(home(), declared, recipe[0], plan)
     if recipe:
         chosen = with_ancestors(hops, [hop for hop in hops if hop.asset.split("/")[0] in recipe])
     if select_:
         chosen = select(chosen, [name.strip() for name in select_.split(",")])
 
-    report = bring_up_to_date(declared, hops, chosen, force=force, quiet=json)
+    report = bring_up_to_date(declared, hops, chosen, force=force, quiet=json, agree=agree)
     print_json(report) if json else show_launch(report)
     leave_unless_complete(report)
 
 
 def bring_up_to_date(
-    declared: Declared, hops: Sequence[Hop], chosen: Sequence[Hop], *, force: bool, quiet: bool
+    declared: Declared,
+    hops: Sequence[Hop],
+    chosen: Sequence[Hop],
+    *,
+    force: bool,
+    quiet: bool,
+    launch_id: str | None = None,
+    agree: Agree = anything,
 ) -> dict[str, Any]:
-    """Launch what `chosen` needs, with progress unless `quiet`; return what there is to tell of it."""
+    """Launch what `chosen` needs, with progress unless `quiet`; return what there is to tell of it.
+
+    `agree` is asked before anything starts.
+    """
     from forge_dagster.cli.launcher import launch, new_launch_id
 
     refresh(home(), hops)
-    launch_id = new_launch_id()
+    launch_id = launch_id or new_launch_id()
     if not quiet:
         err.print(f"forge run {launch_id}: {len(chosen)} artifacts, state in {home().root}")
     with watching(Run(home(), launch_id), quiet=quiet):
-        result = launch(home(), declared, with_ancestors(hops, chosen), chosen, force=force, launch_id=launch_id)
+        needed = with_ancestors(hops, chosen)
+        result = launch(home(), declared, needed, chosen, force=force, launch_id=launch_id, agree=agree)
     return summary(home(), result, chosen)
 
 

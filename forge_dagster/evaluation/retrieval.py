@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
@@ -22,8 +23,6 @@ class Passages:
 
     def __init__(self, corpus: Path, how: Retrieval) -> None:
         """Index the training side. Raises DataError if it has no words."""
-        import bm25s
-
         self.how = how
         texts = pq.read_table(corpus / "train.parquet", columns=["text"])["text"].to_pylist()
         parts = (part for text in texts for part in cut(text, how.passage_words))
@@ -31,14 +30,22 @@ class Passages:
         self.texts = [part for part in dict.fromkeys(parts) if not any(token in part for token in CONTROL)]
         if not self.texts:
             raise DataError("the corpus has no words to look up", rule="retrieval ranks passages of words")
-        self._index = bm25s.BM25(method="lucene", k1=how.k1, b=how.b)
-        self._index.index([words(text) for text in self.texts], show_progress=False)
+        self._index = ranking(self.texts, how)
 
     def ranked(self, query: str) -> list[str]:
         """The best candidates for a query that share a word with it, best first."""
         most = min(self.how.candidates, len(self.texts))
         found, scores = self._index.retrieve([words(query)], k=most, show_progress=False)
         return [self.texts[number] for number, score in zip(found[0], scores[0], strict=True) if score > 0]
+
+
+def ranking(texts: Sequence[str], how: Retrieval) -> Any:
+    """A BM25 index over these texts."""
+    import bm25s
+
+    index = bm25s.BM25(method="lucene", k1=how.k1, b=how.b)
+    index.index([words(text) for text in texts], show_progress=False)
+    return index
 
 
 def words(text: str) -> list[str]:
