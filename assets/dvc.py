@@ -85,7 +85,7 @@ def _files(hop: Hop, layout: Layout) -> set[str]:
         return {layout.file("sources", f"{source_of(hop.partition)}.yaml")}
     if hop.asset.startswith("generated/"):
         return {layout.file("sources", f"pairs/{hop.asset.split('/')[1]}.yaml")}
-    if "/" in hop.asset and hop.group not in ("tokens", "external"):
+    if "/" in hop.asset and hop.group not in ("tokens", "external", "comparisons", "studies"):
         return {layout.file("recipes", f"{hop.asset.split('/')[0]}.yaml")}
     return set()
 

@@ -21,7 +21,7 @@ class Log:
         kept = [row for row in read(path) if row["step"] < steps_done] if path.is_file() else []
         write_atomically(path, "".join(_line(row) for row in kept).encode())
         self.path = path
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8", buffering=1)  # whole lines, also of a training that diverges
 
     def add(self, row: Row) -> None:
         self._file.write(_line(row))

@@ -78,7 +78,8 @@ class Recorder:
         self.validation = dict(self.validate())
         self.routers.forget()  # what validation itself sent through the routers
         routers = {"router": [use._asdict() for use in uses]} if uses else {}
-        return {f"validation/{source}": bits for source, bits in self.validation.items()} | routers
+        finite = {source: bits for source, bits in self.validation.items() if math.isfinite(bits)}
+        return {f"validation/{source}": bits for source, bits in finite.items()} | routers
 
     def _words(self, row: Mapping[str, Any], verdict: Verdict) -> str:
         parts = [f"loss {row['loss']:.3f}" if "loss" in row else "no loss"]
