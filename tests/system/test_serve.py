@@ -125,7 +125,8 @@ def test_a_tampered_release_takes_no_port(home: Home, tmp_path: Path) -> None:
     copied = Home(tmp_path / "home")
     shutil.copytree(home.root, copied.root, symlinks=True)
     (weights,) = (copied.artifacts / KEY).glob("*/content/model/model.safetensors")
-    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    before = weights.read_bytes()
+    weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     out, said = start(copied).communicate(timeout=600)
     assert out == ""
     assert "model.safetensors differs" in " ".join(said.split())
