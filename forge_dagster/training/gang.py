@@ -126,9 +126,10 @@ def follow(
                 mend="look why a host did not start, and whether it reaches the first one by name and port",
             )
         heard = heard or (now if (folder / MET).exists() else 0.0)
-        if heard and now > heard + silence_seconds:
+        silence = silence_seconds if told else max(silence_seconds, start_seconds)  # before the first step all is made
+        if heard and now > heard + silence:
             raise WorkerDied(
-                f"no step was done within {silence_seconds} s; {hosts.seen()}",
+                f"no step was done within {silence} s; {hosts.seen()}",
                 rule="hosts that train tell of each step: training.silence_seconds of the compute profile",
                 mend="look at the network between the hosts; run again to go on from the last checkpoint",
             )

@@ -223,9 +223,10 @@ class InNamespaces:
 
 
 def _train_in(
-    names: list[str], inputs: dict[str, Path], folder: Path, *, hosts: int, stage: int, context: LocalContext
-) -> dict[str, torch.Tensor]:
-    """Weights that two processes on one host or two learn; given up after SILENCE without a step."""
+    names: list[str], inputs: dict[str, Path], folder: Path, context: LocalContext, silence: int = 600, *,
+    hosts: int, stage: int,
+) -> dict[str, torch.Tensor]:  # fmt: skip
+    """Weights that two processes on one host or two learn; given up after so many seconds without a step."""
     work = Work(
         seed=3,
         shape=SPEC,
@@ -246,7 +247,7 @@ def _train_in(
     machines = InNamespaces(work, names)
     try:
         machines.start(context, uuid.uuid4().hex)
-        ended = gang.follow(machines, folder, context, start_seconds=120, save_seconds=60, silence_seconds=SILENCE)
+        ended = gang.follow(machines, folder, context, start_seconds=300, save_seconds=60, silence_seconds=silence)
     finally:
         machines.end()
     if not ended.succeeded:
@@ -264,9 +265,7 @@ def test_two_hosts_learn_what_one_host_learns(
     inputs: dict[str, Path], hosts: list[str], tmp_path: Path, stage: int
 ) -> None:
     context = local_context(tmp_path)
-    one, two = (
-        _train_in(hosts, inputs, tmp_path / f"{count}", hosts=count, stage=stage, context=context) for count in (1, 2)
-    )
+    one, two = (_train_in(hosts, inputs, tmp_path / f"{count}", context, hosts=count, stage=stage) for count in (1, 2))
     assert _same(one, two)
 
 
@@ -283,17 +282,17 @@ def test_a_host_cut_off_in_mid_step_is_given_up_and_a_retry_goes_on(
         return False
 
     one, two = tmp_path / "one", tmp_path / "two"
-    expected = _train_in(hosts, inputs, one, hosts=1, stage=2, context=local_context(tmp_path))
+    expected = _train_in(hosts, inputs, one, local_context(tmp_path), hosts=1, stage=2)
     begun = time.monotonic()
     with pytest.raises(WorkerDied, match=f"no step was done within {SILENCE} s|ended with"):
-        _train_in(hosts, inputs, two, hosts=2, stage=2, context=DisturbedContext(tmp_path, cut))
+        _train_in(hosts, inputs, two, DisturbedContext(tmp_path, cut), SILENCE, hosts=2, stage=2)
     assert time.monotonic() < begun + 120
     assert len(cut_off) == 2
     assert psutil.wait_procs(cut_off, timeout=10)[1] == []
     subprocess.run([*cable, "up"], check=True)
     before = read(two / "log.jsonl")
     assert ENOUGH // 5 * 5 <= len(before) < SETTINGS.steps
-    assert _same(_train_in(hosts, inputs, two, hosts=2, stage=2, context=local_context(tmp_path)), expected)
+    assert _same(_train_in(hosts, inputs, two, local_context(tmp_path), hosts=2, stage=2), expected)
     rows = [read(folder / "log.jsonl") for folder in (one, two)]
     assert [row["step"] for row in rows[1]] == list(range(SETTINGS.steps))
     assert [row["loss"] for row in rows[1]] == [row["loss"] for row in rows[0]]
