@@ -19,7 +19,7 @@ LAUNCH = """mutation ($params: ExecutionParams!) { launchPipelineExecution(execu
   ... on PythonError { message }
   ... on RunConfigValidationInvalid { errors { message } } } }"""
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
-STUCK = 600  # seconds after which nothing more is expected; no measure of speed, for others may use the cores too
+STUCK = 1800  # seconds after which nothing more is expected; no measure of speed, for others may use the cores too
 RUNS = "{ runsOrError(limit: 20) { ... on Runs { results { runId status } } } }"
 
 
