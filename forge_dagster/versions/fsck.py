@@ -145,6 +145,8 @@ class Check:
                 return  # in the shared store: it is brought, and verified, when it is read
             self.report("store", version, version.folder, "missing", _pull(version))
             return
+        if on_disk is None and self.store.place.is_shared:
+            pointer = None  # another home let its DVC know of it; this one's does not have it yet
         files = self._listed(version, pointer, self.held.cache, "cache")
         if pointer is None or on_disk != pointer:
             self.result.untracked.append(version.artifact)
