@@ -1,7 +1,6 @@
 """One small company for the tests of every kind, and models of every architecture over its tokenizer."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def source(company: Company, tmp_path: Path) -> Callable[..., Source]:
     def make(architecture: str, **changes: Any) -> Source:
         folder = company.random(architecture, tmp_path / "source", **changes)
-        shutil.copyfile(company.tokenizer / "tokenizer.json", folder / "tokenizer.json")
         return Source(folder, "small", json.loads((folder / "config.json").read_bytes()), LABEL)
 
     return make

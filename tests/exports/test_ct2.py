@@ -17,9 +17,10 @@ def test_the_weights_are_computed_as_by_transformers(
     tmp_path: Path,
 ):  # fmt: skip
     given = source(architecture)
-    ct2.make(given, "float32", tmp_path)
-    (tmp_path / "tokenizer.json").write_bytes((company.tokenizer / "tokenizer.json").read_bytes())
-    with ct2.opened(tmp_path, 1) as runner:
+    out = tmp_path / "out"  # the converter clears it
+    ct2.make(given, "float32", out)
+    (out / "tokenizer.json").write_bytes((company.tokenizer / "tokenizer.json").read_bytes())
+    with ct2.opened(out, 1) as runner:
         assert apart(given, runner) < 0.001
         prompt = [1, *runner.encode("Machine 17 stands")]
         assert runner.greedy(prompt, 12) == Transformers(given.folder).greedy(prompt, 12)
