@@ -25,15 +25,19 @@ class Chain(Place):
         self.lines: list[bytes] = []
         self.races, self.ledgers = races, [Homes(root / f"{number}.jsonl", self) for number in range(HOMES)]
         self.stated: list[tuple[int, int]] = []
+        self.racing = False
 
     def statements(self, first: int) -> list[bytes]:
         return self.lines[first:]
 
     def claim(self, sequence: int, line: bytes) -> bool:
-        for home in self.races.pop() if self.races else []:
+        homes = self.races.pop() if self.races and not self.racing else []
+        self.racing = self.racing or bool(homes)  # none while one is under way: a home's own lock would wait for itself
+        for home in homes:
             other = Homes(self.root / f"{home}.other.jsonl", self)  # another machine: the lock of a file is no help
             other.append("race", {"home": home, "at": len(self.lines)})
             self.stated.append((home, len(self.lines) - 1))
+        self.racing = self.racing and not homes
         if sequence != len(self.lines):
             return False
         self.lines.append(line)
