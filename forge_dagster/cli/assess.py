@@ -1,7 +1,6 @@
 """`forge assess`: what the documents are good for, what is wrong with them, and what to mend first."""
 
 import webbrowser
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +11,7 @@ from assets.graph import all_hops
 from forge_dagster.cli.console import Json, amount, err, out, print_json
 from forge_dagster.cli.plan import select, with_ancestors
 from forge_dagster.cli.run import bring_up_to_date, leave_unless_complete
-from forge_dagster.cli.sources import use_folder
+from forge_dagster.cli.sources import Licence, Sources, use_folder
 from forge_dagster.corpus.readiness.assessment import PAGE, Assessment, Worst, load
 from forge_dagster.corpus.readiness.support import amount as many
 from forge_dagster.declared import load_declared
@@ -32,12 +31,8 @@ STYLES = {
 
 
 def command(
-    sources: Annotated[
-        Path | None, typer.Option(help="A folder of documents as it is, or a folder of source files (*.yaml).")
-    ] = None,
-    licence: Annotated[
-        str, typer.Option(help="Licence of a folder given with --sources: SPDX, or `internal`.")
-    ] = "unknown",
+    sources: Sources = None,
+    licence: Licence = "unknown",
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     json: Json = False,
 ) -> None:

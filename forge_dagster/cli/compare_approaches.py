@@ -16,7 +16,7 @@ from forge_dagster.cli.general_base import general_base
 from forge_dagster.cli.plan import select, with_ancestors
 from forge_dagster.cli.progress import output_into
 from forge_dagster.cli.run import bring_up_to_date, leave_unless_complete
-from forge_dagster.cli.sources import use_folder
+from forge_dagster.cli.sources import Licence, Sources, use_folder
 from forge_dagster.declared import load_declared
 from forge_dagster.errors import UserError
 from forge_dagster.evaluation import arms
@@ -29,12 +29,8 @@ def command(
     recipe: Annotated[
         str, typer.Option(help="Recipe with base and sft; what these cost from scratch is the budget.")
     ] = "tiny-dense",
-    sources: Annotated[
-        Path | None, typer.Option(help="A folder of documents as it is, or a folder of source files (*.yaml).")
-    ] = None,
-    licence: Annotated[
-        str, typer.Option(help="Licence of a folder given with --sources: SPDX, or `internal`.")
-    ] = "unknown",
+    sources: Sources = None,
+    licence: Licence = "unknown",
     weights: Annotated[
         Path | None, typer.Option(help="Open weights to start from: a GGUF file or a Hugging Face folder.")
     ] = None,

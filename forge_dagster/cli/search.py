@@ -15,7 +15,7 @@ from forge_dagster.cli.console import Json, err, print_json
 from forge_dagster.cli.plan import select, with_ancestors
 from forge_dagster.cli.progress import output_into
 from forge_dagster.cli.run import bring_up_to_date, leave_unless_complete
-from forge_dagster.cli.sources import use_folder
+from forge_dagster.cli.sources import Licence, Sources, use_folder
 from forge_dagster.cli.study_table import show, show_plan
 from forge_dagster.declared import Declared, load_declared
 from forge_dagster.errors import UserError
@@ -54,12 +54,8 @@ def command(
     study: Annotated[
         Path | None, typer.Option(help="All of this as a file, NAME.yaml (`forge schema study`), in place of options.")
     ] = None,
-    sources: Annotated[
-        Path | None, typer.Option(help="A folder of documents as it is, or a folder of source files (*.yaml).")
-    ] = None,
-    licence: Annotated[
-        str, typer.Option(help="Licence of a folder given with --sources: SPDX, or `internal`.")
-    ] = "unknown",
+    sources: Sources = None,
+    licence: Licence = "unknown",
     plan: Annotated[bool, typer.Option("--plan", help="Print trials, cost and stops, and end there.")] = False,
     as_json: Json = False,
 ) -> None:

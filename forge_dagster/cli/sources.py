@@ -16,6 +16,11 @@ from forge_dagster.home import home
 from forge_dagster.provenance.actor import actor
 from forge_dagster.source import read_yaml
 
+Sources = Annotated[
+    Path | None, typer.Option(help="A folder of documents as it is, or a folder of source files (*.yaml).")
+]
+Licence = Annotated[str, typer.Option(help="Licence of a folder given with --sources: SPDX, or `internal`.")]
+
 app = typer.Typer(
     rich_markup_mode=None, help="Sources that are held, for they lost most of their entries.", no_args_is_help=True
 )
