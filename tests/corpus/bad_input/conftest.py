@@ -1,9 +1,10 @@
 """Runs raw and clean documents over bad inputs, and watches what the parser processes cost and leave behind."""
 
 import os
-import resource
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,15 +49,37 @@ class Outcome:
         }
 
 
-def spent(process: psutil.Process | None) -> tuple[float, int]:
-    """Processor seconds and peak resident bytes of a process so far; of none, those of every child that ended."""
-    if process is None:
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return ended.ru_utime + ended.ru_stime, ended.ru_maxrss << 10
+def spent(process: psutil.Process) -> tuple[float, int]:
+    """Processor seconds and peak resident bytes of a process so far."""
     lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
     times = process.cpu_times()
     return times.user + times.system, peak << 10
+
+
+@contextmanager
+def followed(process: psutil.Process) -> Iterator[list[tuple[float, int]]]:
+    """What the process has spent, over and over until the block ends or the process does.
+
+    The system's own account of ended children is no measure of a peak: a child counts as large as the process that
+    started it was, for the moment before it became another program.
+    """
+    seen, ended = [spent(process)], threading.Event()
+
+    def follow() -> None:
+        while not ended.wait(0.002):
+            try:
+                seen.append(spent(process))
+            except (OSError, StopIteration, psutil.NoSuchProcess):  # it has ended: what was seen last is what it took
+                return
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        follower.join()
 
 
 @pytest.fixture
@@ -68,16 +91,13 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Cost]:
     def watched(self: Worker, head: dict[str, Any], data: bytes) -> Answer:
         self._process = self._process or self._start()
         process, start = psutil.Process(self._process.pid), time.monotonic()
-        before, _ = spent(process)
-        ended, largest = spent(None)
-        answer = ask(self, head, data)
+        with followed(process) as seen:
+            answer = ask(self, head, data)
         wall = time.monotonic() - start
-        after, peak = spent(process if self._process else None)
-        seconds = after - before if self._process else min(after - ended, wall)
-        if self._process is None and peak <= largest:
-            peak = 0  # the peak of children is that of the largest that ever ended, of any test: this one was no larger
+        if self._process:
+            seen.append(spent(process))
         if "path" in head:
-            found[head["path"]] = Cost(seconds, wall, peak)
+            found[head["path"]] = Cost(seen[-1][0] - seen[0][0], wall, seen[-1][1])
         return answer
 
     monkeypatch.setattr(Worker, "ask", watched)
