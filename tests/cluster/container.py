@@ -1,5 +1,6 @@
 """The command of a container as this machine can run it, with what it may not see or write taken away for real."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -8,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-UNSHARED = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+# Root needs no namespace of users, in which it could not open what other users of the machine own (a server's socket).
+UNSHARED = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--mount", "sh", "-c"]
 
 
 def can_confine() -> bool:
-    """Whether a process may have mounts of its own here, without being root."""
+    """Whether a process may have mounts of its own here."""
     try:
         done = subprocess.run([*UNSHARED, "mount --bind /tmp /tmp"], capture_output=True, check=False)
     except FileNotFoundError:

@@ -20,6 +20,9 @@ LAUNCH = """mutation ($params: ExecutionParams!) { launchPipelineExecution(execu
   ... on RunConfigValidationInvalid { errors { message } } } }"""
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 STUCK = 1800  # seconds after which nothing more is expected; no measure of speed, for others may use the cores too
+EVENTS = """query ($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
+  ... on MessageEvent { message }
+  ... on ErrorEvent { error { message cause { message } } } } } } }"""
 RUNS = "{ runsOrError(limit: 20) { ... on Runs { results { runId status } } } }"
 
 
@@ -101,6 +104,11 @@ class Server:
     def ended(self, run_id: str) -> str:
         """Wait for the end of a run; return its status."""
         return str(self.until(lambda: (self.runs()[run_id] in ENDED) and self.runs()[run_id]))
+
+    def events(self, run_id: str) -> list[dict[str, Any]]:
+        """What a run said, errors with their causes."""
+        found: list[dict[str, Any]] = self.query(EVENTS, run=run_id)["logsForRun"]["events"]
+        return found
 
     def kill_everything(self) -> None:
         """`kill -9` of web server, daemon, code server, run workers and steps, all at once."""
