@@ -24,12 +24,12 @@ FLAGS = [
 
 
 @pytest.fixture(scope="session")
-def organisation(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Organisation]:
+def organisation(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Organisation]:
     """Make a nano organisation; each has the same documents and recipe, and a home of its own."""
 
-    def make() -> Organisation:
+    def make(documents: int = 40) -> Organisation:
         root = tmp_path_factory.mktemp("organisation")
-        generate(40, 7, root / "sample")
+        generate(documents, 7, root / "sample")
         for folder in ("sources", "recipes"):
             (root / folder).mkdir()
         source = yaml.safe_load((PROJECT / "sources" / "sample.yaml").read_text())

@@ -1,6 +1,7 @@
-"""A nano organisation's release as files of other runtimes, by the command: two held-out documents prove nothing."""
+"""A nano organisation's release as files of other runtimes, by the command."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from nano import Organisation
@@ -18,3 +19,22 @@ def test_an_export_that_too_few_items_speak_for_is_refused_and_does_not_stand(co
         assert "2 items" in rows[name]["reason"]
         assert rows[name]["bytes"] > 0
     assert not [key for key in copied.digests() if key.startswith("export/")]
+
+
+def test_an_export_that_loses_no_more_than_agreed_stands_with_its_scorecard(
+    organisation: Callable[..., Organisation],
+):
+    made = organisation(documents=400)  # the gate needs more held-out items than forty give
+    assert made.forge("run").returncode == 0
+    done = made.forge("export", "nano", "--to", "gguf/q8_0", "--to", "ct2", "--max-loss", "0.2", "--json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    standing = made.digests()
+    made_of_it = [row for row in json.loads(done.stdout)["exports"] if row["export"] != "release"]
+    assert len(made_of_it) == 2
+    for row in made_of_it:
+        key = f"export/nano/{row['export']}"
+        assert row["artifact"] == f"{key}@{standing[key]}"
+        assert made.forge("verify", key).returncode == 0
+    again = made.forge("export", "nano", "--to", "gguf/q8_0", "--max-loss", "0.2", "--json")
+    assert again.returncode == 0
+    assert made.digests() == standing
