@@ -14,7 +14,8 @@ from forge_dagster.provenance.ledger import Ledger
 from forge_dagster.provenance.spent import Spent, spent
 from forge_dagster.provenance.store import ArtifactStore
 from forge_dagster.recipe import Recipe
-from forge_dagster.retraining import Past, RetrainingPolicy
+from forge_dagster.retraining import Past, RetrainingPolicy, Use
+from forge_dagster.server.use import use_since
 
 
 def decision_key(recipe: str) -> str:
@@ -34,6 +35,7 @@ def _hop(recipe: Recipe) -> Hop:
             policy=policy,
             scoring=scoring_of(declared, recipe.name),
             past=past(trainings(frozen, policy), frozen, policy, datetime.now(UTC)),
+            use=use_of(policy, datetime.now(UTC)),
         )
 
     return Hop(
@@ -55,6 +57,14 @@ def trainings(recipe: Recipe, policy: RetrainingPolicy) -> list[Spent]:
     """Every training of the recipe's stages."""
     keys = [checkpoint_key(recipe.name, link.entry.called) for link in chain(recipe)]
     return spent(ArtifactStore(home().artifacts), Ledger(home().ledger), keys, policy.unit)
+
+
+def use_of(policy: RetrainingPolicy, now: datetime) -> Use:
+    """What people made of the release that serves, within the policy's days."""
+    key = f"{policy.name}/release"
+    digest = ArtifactStore(home().artifacts).serving(key)
+    since = (now - timedelta(days=policy.use_days)).date()
+    return use_since(home(), policy.name, f"{key}@{digest}", since) if digest else Use()
 
 
 def past(made: Sequence[Spent], recipe: Recipe, policy: RetrainingPolicy, now: datetime) -> Past:

@@ -1,7 +1,7 @@
 """The kinds of policies there are, files of forge_dagster/policies; and the reward of an answer by a policy."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,12 @@ def policy_settings(policy: Policy) -> Any:
         return policy_kind(policy.kind).Settings.model_validate(policy.settings)
     except ValidationError as error:
         raise explain(Path(f"{policy.name}.yaml (kind {policy.kind})"), error) from error
+
+
+def refusals_of(policies: Iterable[Policy]) -> list[str]:
+    """What policies have the model say instead of an answer."""
+    settings = map(policy_settings, policies)
+    return sorted({each.refusal for each in settings if "refusal" in type(each).model_fields})
 
 
 def policy_reward(policy: Policy, text: str, case: Mapping[str, Any]) -> float:

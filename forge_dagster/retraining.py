@@ -46,6 +46,15 @@ class RetrainingPolicy(FrozenModel):
     drift: Amount | None = Field(
         default=0.25, description="bits per byte by which new documents cost the serving model more than held-out ones"
     )
+    prompt_drift: Amount | None = Field(
+        default=None,
+        description="bits per byte by which prompts to the serving model cost it more than held-out documents",
+    )
+    refusals: Share | None = Field(default=None, description="share of its answers that are a policy's refusal")
+    use_days: Annotated[float, Field(gt=0, le=3660)] = Field(
+        default=7, description="days whose prompts and answers are looked at"
+    )
+    least_answers: int = Field(default=100, ge=1, description="answers in them below which they tell nothing")
     failed_gates: bool = Field(default=True, description="whether a gate that the serving model fails today asks")
     cooldown_hours: Amount = Field(default=24, description="least time between two trainings")
     budget_hours: Amount | None = Field(default=None, description="most hours of training within `budget_days`")
@@ -80,6 +89,19 @@ class Past(FrozenModel):
     cost_hours: Amount | None = Field(description="hours of the last training of every stage; null if one never was")
 
 
+class Use(FrozenModel):
+    """What people made of the model that serves, in sums; no word of it."""
+
+    answers: int = Field(default=0, ge=0)
+    refusals: int = Field(default=0, ge=0, description="answers that are a policy's refusal")
+    prompts: int = Field(default=0, ge=0, description="prompts whose surprise was measured")
+    bits: Amount = Field(default=0.0, description="surprise of the serving model at these prompts [bits]")
+    bytes: int = Field(default=0, ge=0, description="UTF-8 bytes of these prompts")
+
+    def __add__(self, other: "Use") -> "Use":
+        return Use(**{name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields})
+
+
 class Measured(FrozenModel):
     """What was measured of the documents as they are and the model that serves; null where there was nothing to ask."""
 
@@ -94,6 +116,7 @@ class Measured(FrozenModel):
     new_bits_per_byte: float | None = Field(description="of new documents under the serving model")
     held_out_bits_per_byte: float | None = Field(description="of the held-out documents of its own corpus")
     failed_gates: tuple[str, ...] = Field(description="gates that it fails on the documents of today, with figures")
+    use: Use = Field(default=Use(), description="of the release that serves, within the policy's days")
 
     @property
     def share_of_new_tokens(self) -> float:
@@ -110,6 +133,13 @@ class Measured(FrozenModel):
         if self.new_bits_per_byte is None or self.held_out_bits_per_byte is None:
             return None
         return self.new_bits_per_byte - self.held_out_bits_per_byte
+
+    @property
+    def prompt_drift(self) -> float | None:
+        """Bits per byte of prompts above those of held-out documents."""
+        if not self.use.bytes or self.held_out_bits_per_byte is None:
+            return None
+        return self.use.bits / self.use.bytes - self.held_out_bits_per_byte
 
 
 class Reason(FrozenModel):
@@ -170,10 +200,27 @@ def _asks(current: Measured, policy: RetrainingPolicy) -> list[Reason]:
         "drift": "bits per byte of new documents above those of held-out ones",
     }
     reasons = [_reason(name, value, limit, told[name]) for name, (value, limit) in values.items()]
+    reasons += asks_by_use(current, policy)
     gates = current.failed_gates if policy.failed_gates else ()
     text = "; ".join(gates) or "no gate with a bound of its own fails today"
     speaks: Literal["retrain", "nothing"] = "retrain" if gates else "nothing"
     return [*reasons, Reason(measure="failed_gates", value=len(gates), limit=0, speaks=speaks, text=text)]
+
+
+def asks_by_use(current: Measured, policy: RetrainingPolicy) -> list[Reason]:
+    """What prompts and answers of the last days ask for; too few of them ask for nothing."""
+    use, enough = current.use, current.use.answers >= policy.least_answers
+    share = use.refusals / use.answers if enough else None
+    days = f"of the last {policy.use_days:g} days"
+    return [
+        _reason(
+            "prompt_drift",
+            current.prompt_drift if enough else None,
+            policy.prompt_drift,
+            f"bits per byte of {use.prompts:,} prompts {days} above those of held-out documents",
+        ),
+        _reason("refusals", share, policy.refusals, f"{use.refusals:,} of {use.answers:,} answers {days} are refusals"),
+    ]
 
 
 def _reason(measure: str, value: float | None, limit: float | None, text: str) -> Reason:

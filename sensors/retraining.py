@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from assets.asset import dagster_key
-from assets.decisions import decision_hops, decision_key, last_checkpoint, recipe_assets
+from assets.decisions import decision_hops, decision_key, last_checkpoint, recipe_assets, use_of
 from assets.graph import all_hops
 from assets.hop import Hop
 from forge_dagster.automation import Sensor
 from forge_dagster.corpus.standing import moves
 from forge_dagster.declared import Declared, load_declared
-from forge_dagster.evaluation.retraining_decision import read_decision
+from forge_dagster.evaluation.retraining_decision import read_decision, read_measured
 from forge_dagster.home import home
 from forge_dagster.provenance.approval import approved
 from forge_dagster.provenance.canonical import fingerprint
@@ -23,7 +23,7 @@ from forge_dagster.provenance.ledger import Ledger
 from forge_dagster.provenance.record import InputRef, Record
 from forge_dagster.provenance.store import ArtifactStore
 from forge_dagster.recipe import Recipe
-from forge_dagster.retraining import Hold
+from forge_dagster.retraining import Hold, asks_by_use
 from sensors.runs import status_of, unfinished
 
 DECISION_TAG = "forge/decision"
@@ -72,7 +72,9 @@ def _step(instance: dg.DagsterInstance, declared: Declared, hops: Sequence[Hop],
     is_of_now = digest is not None and any(
         _is_of(record, hop, current, serves, declared, name) for record in store.records(key, digest)
     )
-    over = isinstance(found, Hold) and found.until is not None and found.until <= now
+    over = isinstance(found, Hold) and (
+        (found.until is not None and found.until <= now) or _use_asks(store, key, str(digest), declared, now)
+    )
     if digest is None or found is None or not is_of_now or over:
         last = max(moves(ledger, [*current, f"{name}/release", key]).values())
         situation = [sorted(current.items()), declared.policy_of(name).model_dump(mode="json"), release, str(over)]
@@ -99,6 +101,17 @@ def _step(instance: dg.DagsterInstance, declared: Declared, hops: Sequence[Hop],
         tags={DECISION_TAG: digest},
     )
     return Step(request, f"{name}: is trained: {told}")
+
+
+def _use_asks(store: ArtifactStore, key: str, digest: str, declared: Declared, now: datetime) -> bool:
+    """Whether prompts or answers since a decision ask for a training, which those before it did not."""
+    policy = declared.policy_of(key.partition("/")[0])
+    before = read_measured(store.content(key, digest))
+    asks = [
+        {reason.measure for reason in asks_by_use(each, policy) if reason.speaks == "retrain"}
+        for each in (before, before.model_copy(update={"use": use_of(policy, now)}))
+    ]
+    return bool(asks[1] - asks[0])
 
 
 def _attempt(instance: dg.DagsterInstance, decision: str, now: datetime) -> tuple[str, str]:

@@ -10,7 +10,9 @@ import typer
 from forge_dagster.cli.bundle import release_of
 from forge_dagster.cli.console import Json, err, out, print_json
 from forge_dagster.errors import BusyError, UserError
-from forge_dagster.home import home
+from forge_dagster.home import folder_of, home
+from forge_dagster.policy import load_policies
+from forge_dagster.policy_kinds import refusals_of
 from forge_dagster.provenance.store import ArtifactStore
 from forge_dagster.server.opened import Served, open_release
 
@@ -32,17 +34,22 @@ def command(
         typer.Option("--keep-prompts", help="Keep the question of an answer that is rated: a pair comes of it."),
     ] = False,
     feedback_days: Annotated[int, typer.Option(min=1, max=3650, help="Days for which feedback is kept.")] = 365,
+    measure_every: Annotated[
+        int, typer.Option(min=0, help="Of every so many-th prompt the bits per byte are measured; 0: of none.")
+    ] = 20,
     json: Json = False,
 ) -> None:
     """Serve a released model: /v1/chat/completions, /v1/completions, /v1/models, /health, /metrics, and a page at /.
 
-    Only a release that verifies and was not withdrawn is served; every response names it. Prompts are not kept.
+    Only a release that verifies and was not withdrawn is served; every response names it. Prompts are not kept: of
+    them and of answers there are sums alone, bits per byte and refusals, which a retraining policy may look at.
 
     Example: `forge serve tiny-dense`, then `curl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type:
     application/json' -d '{"model": "tiny-dense", "messages": [{"role": "user", "content": "Who keeps the keys?"}]}'`.
     """
     token = _token(host)
     served = opened(release)
+    refusals = tuple(refusals_of(load_policies(folder_of("policies")).values()))
 
     from forge_dagster.model.engine import Engine
     from forge_dagster.server.app import Options, Server, announced, bound, server_of
@@ -50,7 +57,10 @@ def command(
 
     with thread_limit(threads()):
         engine = Engine(served.folder, slots=slots)
-        options = Options(slots=slots, queue=queue, token=token, feedback_days=feedback_days, keep_prompts=keep_prompts)
+        options = Options(
+            slots=slots, queue=queue, token=token, feedback_days=feedback_days, keep_prompts=keep_prompts,
+            refusals=refusals, measure_every=measure_every,
+        )  # fmt: skip
         app = Server(home(), served, engine, options).app()
         try:
             listening = bound(host, port)

@@ -28,7 +28,7 @@ from forge_dagster.evaluation.scorecard import (
 from forge_dagster.evaluation.standing import Standing
 from forge_dagster.gates import Case, judge
 from forge_dagster.recipe import Gate
-from forge_dagster.retraining import Hold, Measured, Past, Retrain, RetrainingPolicy, decide
+from forge_dagster.retraining import Hold, Measured, Past, Retrain, RetrainingPolicy, Use, decide
 from forge_dagster.stage import FrozenModel, Report, Stage, StageContext
 from forge_dagster.training.precision import thread_limit, threads
 
@@ -45,6 +45,7 @@ class DecisionConfig(FrozenModel):
     policy: RetrainingPolicy
     scoring: ScorecardConfig
     past: Past
+    use: Use
 
 
 class Sides(NamedTuple):
@@ -81,7 +82,10 @@ def run(inputs: Mapping[str, Path], config: DecisionConfig, out: Path, context: 
     }
     (out / DECISION).write_text(json.dumps(body, indent=1, sort_keys=True), encoding="utf-8")
     counts = {name: value for name, value in found.model_dump().items() if isinstance(value, int)}
-    shares = {"share_of_new_tokens": found.share_of_new_tokens, "staleness": found.staleness, "drift": found.drift}
+    shares = {
+        "share_of_new_tokens": found.share_of_new_tokens, "staleness": found.staleness, "drift": found.drift,
+        "prompt_drift": found.prompt_drift,
+    }  # fmt: skip
     return Report(counts=counts, metrics={name: value for name, value in shares.items() if value is not None})
 
 
@@ -90,6 +94,11 @@ def read_decision(content: Path) -> Retrain | Hold:
     body = json.loads((content / DECISION).read_bytes())
     kind: type[Retrain] | type[Hold] = Retrain if body["decision"] == "retrain" else Hold
     return kind.model_validate({name: body[name] for name in kind.model_fields})
+
+
+def read_measured(content: Path) -> Measured:
+    """What a decision was made of."""
+    return Measured.model_validate(json.loads((content / DECISION).read_bytes())["measured"])
 
 
 def stated(content: Path) -> dict[str, Any]:
@@ -151,6 +160,7 @@ def _measured(
         new_bits_per_byte=_mean(results.get("new_documents", ())),
         held_out_bits_per_byte=_mean(results.get("held_out", ())),
         failed_gates=tuple(_failed(gates, by_gate, results, config.scoring)),
+        use=config.use,
     )
 
 

@@ -1,11 +1,14 @@
 """One model for many who ask at once: transformers' continuous batching, spoken to from an event loop."""
 
 import asyncio
+import copy
+import math
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 
 from forge_dagster.errors import ForgeError
@@ -27,6 +30,9 @@ class Engine:
         model: Any = load_model(folder)
         self.context = int(model.config.max_position_embeddings)
         self.vocabulary = int(model.config.vocab_size)
+        # The same weights once more without the cache in pages, which a forward pass of its own does not have.
+        weights = [*model.parameters(), *model.buffers()]
+        self._plain = copy.deepcopy(model, {id(each): each for each in weights}).eval()
         # Values other than neutral ones, or transformers leaves the processor out, for every request.
         sampled = GenerationConfig(
             do_sample=True, temperature=0.5, top_k=50, top_p=0.9, eos_token_id=list(ENDS), pad_token_id=PAD_ID
@@ -59,6 +65,14 @@ class Engine:
     @property
     def is_alive(self) -> bool:
         return bool(self._manager.is_running()) and self._manager.background_thread_status.fatal_error is None
+
+    @torch.inference_mode()
+    def surprise(self, text: str) -> tuple[float, int]:
+        """Surprise at a text as a document [bits], and the UTF-8 bytes of as much of it as the context holds."""
+        ids = [END_OF_TEXT_ID, *self.encoder.encode(text, add_special_tokens=False).ids][: self.context]
+        logits = self._plain(input_ids=torch.tensor([ids], device=self._plain.device)).logits[0, :-1].float()
+        nats = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:], device=logits.device), reduction="sum")
+        return float(nats) / math.log(2), len(self.encoder.decode(ids[1:], skip_special_tokens=False).encode())
 
     async def answer(
         self, prompt: list[int], *, most: int, temperature: float, top_p: float, stepwise: bool

@@ -12,6 +12,7 @@ from uuid import uuid4
 from forge_dagster.server.asked import Asked
 from forge_dagster.server.measured import Measured
 from forge_dagster.server.refused import Refused
+from forge_dagster.server.watch import Watch
 from forge_dagster.server.written import Written
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class Answer:
 class Answering:
     """The engine behind `slots`, and the last answers that it gave."""
 
-    def __init__(self, engine: "Engine", measured: Measured, *, slots: int) -> None:
-        self.engine, self.measured = engine, measured
+    def __init__(self, engine: "Engine", measured: Measured, watch: Watch, *, slots: int) -> None:
+        self.engine, self.measured, self.watch = engine, measured, watch
         self.free = asyncio.Semaphore(slots)
         self.remembered: OrderedDict[str, Answer] = OrderedDict()
 
@@ -79,6 +80,7 @@ class Answering:
             measured.answers.labels(answer.end or "unfinished").inc()
             measured.tokens.labels("answer").inc(answer.tokens)
         measured.whole.observe(time.monotonic() - began)
+        self.watch.answered(answer.text)
         self.remembered[answer.name] = answer
         while len(self.remembered) > REMEMBERED:
             self.remembered.popitem(last=False)

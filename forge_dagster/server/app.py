@@ -5,7 +5,7 @@ import resource
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -29,6 +29,8 @@ from forge_dagster.server.page import HEADERS, page
 from forge_dagster.server.refused import Refused
 from forge_dagster.server.replies import CHAT, TEXT, Form, events, whole
 from forge_dagster.server.traced import Traces
+from forge_dagster.server.use import Tally
+from forge_dagster.server.watch import Watch
 from forge_dagster.stage import FrozenModel
 from forge_dagster.tokens.control import END_OF_TEXT_ID
 from forge_dagster.tokens.encoding import encode_chat
@@ -50,6 +52,8 @@ class Options(FrozenModel):
     token: str | None
     feedback_days: int
     keep_prompts: bool
+    refusals: tuple[str, ...]
+    measure_every: int
 
 
 class Server:
@@ -58,7 +62,9 @@ class Server:
     def __init__(self, home: Home, served: Served, engine: "Engine", options: Options) -> None:
         self.served, self.engine, self.options = served, engine, options
         self.measured, self.traces, self.since = Measured(served), Traces(home, served), int(time.time())
-        self.answering = Answering(engine, self.measured, slots=options.slots)
+        tally = Tally(home, served)
+        self.watch = Watch(engine, tally, self.measured, refusals=options.refusals, every=options.measure_every)
+        self.answering = Answering(engine, self.measured, self.watch, slots=options.slots)
         self.feedback = Feedback(home, served, days=options.feedback_days, keeps_prompts=options.keep_prompts)
         self.largest = SMALLEST_BODY + BYTES_A_TOKEN * engine.context
 
@@ -90,17 +96,23 @@ class Server:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         self.engine.start()
+        self.watching = asyncio.create_task(self.watch.run())
         try:
             yield
         finally:
+            self.watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.watching
             self.engine.stop()
 
     async def show_page(self, request: Request) -> Response:
         return Response(page(), media_type="text/html", headers=HEADERS)
 
     async def health(self, request: Request) -> Response:
-        alive = self.engine.is_alive
-        return JSONResponse({"status": "ok" if alive else "the engine stopped"}, status_code=200 if alive else 503)
+        parts = {"engine": self.engine.is_alive, "measure of prompts": not self.watching.done()}
+        stopped = " and ".join(name for name, alive in parts.items() if not alive)
+        status = f"the {stopped} stopped" if stopped else "ok"
+        return JSONResponse({"status": status}, status_code=503 if stopped else 200)
 
     async def metrics(self, request: Request) -> Response:
         return Response(self.measured.text(), media_type=CONTENT_TYPE_LATEST)
@@ -137,6 +149,7 @@ class Server:
             prompt = await asyncio.to_thread(encode_chat, self.engine.encoder, turns, answer_next=True)
         except DataError as error:
             raise Refused(400, "invalid_value", error.problem, rule=error.rule, mend=error.mend) from error
+        self.watch.asked(turns[-1]["content"])
         question = turns[0]["content"] if len(turns) == 1 and self.options.keep_prompts else None
         return await self._answer(request, CHAT, asked, prompt, question)
 
@@ -144,6 +157,7 @@ class Server:
         asked = read(TextAsked, await body_of(request, self.largest))
         self._is_served(asked.model)
         encoded = await asyncio.to_thread(self.engine.encoder.encode, asked.prompt, add_special_tokens=False)
+        self.watch.asked(asked.prompt)
         # Every document that was trained on stands behind the end of another.
         return await self._answer(request, TEXT, asked, [END_OF_TEXT_ID, *encoded.ids], None)
 

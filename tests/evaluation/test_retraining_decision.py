@@ -22,7 +22,7 @@ from forge_dagster.evaluation.retraining_decision import (
 )
 from forge_dagster.evaluation.scorecard import ScorecardConfig
 from forge_dagster.recipe import Gate
-from forge_dagster.retraining import Hold, Past, Retrain, RetrainingPolicy
+from forge_dagster.retraining import Hold, Past, Retrain, RetrainingPolicy, Use
 from forge_dagster.stage import local_context
 from forge_dagster.tokens import shards
 
@@ -30,6 +30,7 @@ NOTHING_SPENT = Past(
     trained=None, cooling_until=None, clock_was_set_back=False, spent_hours=0, frees_at=None, cost_hours=None
 )
 ASKS_NOTHING = {"new_tokens": None, "stale_facts": None, "drift": None, "failed_gates": False}
+NO_USE = Use()
 Inputs = dict[str, Path]
 
 
@@ -63,12 +64,14 @@ def now(artifacts: Inputs, tmp_path: Path) -> Inputs:
 def decided(config_of: Callable[..., ScorecardConfig], tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Decide; return decision.json."""
 
-    def make(inputs: Mapping[str, Path], past: Past = NOTHING_SPENT, gates: Any = (), **policy: Any) -> dict[str, Any]:
+    def make(
+        inputs: Mapping[str, Path], past: Past = NOTHING_SPENT, gates: Any = (), use: Use = NO_USE, **policy: Any
+    ) -> dict[str, Any]:
         out = tmp_path / f"out-{len(list(tmp_path.glob('out-*')))}"
         out.mkdir()
         scoring = config_of(**({"gates": gates} if gates else {}))
         config = DecisionConfig(
-            policy=RetrainingPolicy(**{"name": "r", **ASKS_NOTHING, **policy}), scoring=scoring, past=past
+            policy=RetrainingPolicy(**{"name": "r", **ASKS_NOTHING, **policy}), scoring=scoring, past=past, use=use
         )
         run(inputs, config, out, local_context(tmp_path / "context"))
         assert read_decision(out).decision == stated(out)["decision"]
@@ -139,3 +142,18 @@ def test_a_decision_reads_back(now: Inputs, decided: Any, tmp_path: Path):
     assert isinstance(read_decision(tmp_path / "out-0"), Hold)
     decided(now, new_tokens=0.001)
     assert isinstance(read_decision(tmp_path / "out-1"), Retrain)
+
+
+def test_prompts_and_refusals_ask_where_there_are_enough_of_them(now: Inputs, decided: Any):
+    held_out = decided(now)["measured"]["held_out_bits_per_byte"]
+    use = Use(answers=100, refusals=20, prompts=5, bits=80 * (held_out + 0.5), bytes=80)
+    assert spoken(decided(now, use=use)) == {}, "no limit, no wish"
+    found = spoken(decided(now, use=use, prompt_drift=0.4, refusals=0.2))
+    assert found == {"prompt_drift": pytest.approx(0.5), "refusals": 0.2}
+    assert spoken(decided(now, use=use, prompt_drift=0.6, refusals=0.3)) == {}
+    assert spoken(decided(now, use=use, prompt_drift=0.4, refusals=0.2, least_answers=101)) == {}
+
+
+def spoken(decision: Mapping[str, Any]) -> dict[str, float]:
+    """Value of each measure that asks for a training."""
+    return {each["measure"]: each["value"] for each in decision["reasons"] if each["speaks"] == "retrain"}

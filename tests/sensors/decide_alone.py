@@ -14,7 +14,9 @@ NOTHING_SERVES = Measured(
 def run(inputs, config, out, context):
     """Write decision.json."""
     found = decide(config.past, NOTHING_SERVES, config.policy)
-    (out / "decision.json").write_text(json.dumps(found.model_dump(mode="json")))
+    measured = NOTHING_SERVES.model_copy(update={"use": config.use})
+    body = found.model_dump(mode="json") | {"measured": measured.model_dump(mode="json")}
+    (out / "decision.json").write_text(json.dumps(body))
     return Report()
 
 

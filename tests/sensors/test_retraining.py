@@ -16,6 +16,7 @@ from forge_dagster.provenance.approval import approve
 from forge_dagster.provenance.build import Built, Order, build
 from forge_dagster.provenance.ledger import Ledger
 from forge_dagster.provenance.run import Run
+from forge_dagster.retraining import Use
 from forge_dagster.stage import NoConfig
 from sensors.retraining import evaluate
 
@@ -178,3 +179,17 @@ def test_a_training_that_a_person_stopped_is_not_asked_for_again(recipes: Recipe
     requests, said = recipes.tick()
     assert requests == []
     assert f"was stopped, see run {run}" in said
+
+
+def test_refusals_since_a_decision_have_it_made_anew(recipes: Recipes, monkeypatch: pytest.MonkeyPatch):
+    recipes.policy(budget_hours=0, refusals=0.2)
+    recipes.make("tiny-dense/base_checkpoint")
+    recipes.decide()
+    requests, said = recipes.tick()
+    assert (requests, "held" in said) == ([], True)
+    for name in ("sensors.retraining.use_of", "assets.decisions.use_of"):
+        monkeypatch.setattr(name, lambda policy, now: Use(answers=100, refusals=50))
+    (request,), _ = recipes.tick()
+    assert request.job_name == "decisions"
+    recipes.decide()
+    assert recipes.tick()[0] == [], "that they ask is in the decision now, and the budget holds it"

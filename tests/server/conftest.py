@@ -23,12 +23,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Served]:
 
 
 @pytest.fixture
-def serve(place: tuple[Home, Served]) -> Iterator[Callable[..., httpx.Client]]:
+def stack() -> Iterator[ExitStack]:
+    """The servers of a test; closed, they end."""
+    with ExitStack() as opened:
+        yield opened
+
+
+@pytest.fixture
+def serve(place: tuple[Home, Served], stack: ExitStack) -> Callable[..., httpx.Client]:
     """Start a server over an engine; give a client of it."""
-    with ExitStack() as stack:
 
-        def start(engine: Scripted, **options: object) -> httpx.Client:
-            url = stack.enter_context(serving(*place, engine, **options))
-            return stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=60))
+    def start(engine: Scripted, **options: object) -> httpx.Client:
+        url = stack.enter_context(serving(*place, engine, **options))
+        return stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=60))
 
-        yield start
+    return start

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,10 @@ from forge_dagster.tokens.bpe import trained
 from forge_dagster.tokens.control import END_ID, END_OF_TEXT_ID
 
 REPLY = "The blue lamp on the north pier is lit at seven in the evening."
-OPTIONS = {"slots": 2, "queue": 2, "token": None, "feedback_days": 30, "keep_prompts": False}
+OPTIONS = {
+    "slots": 2, "queue": 2, "token": None, "feedback_days": 30, "keep_prompts": False,
+    "refusals": ("I may not",), "measure_every": 2,
+}  # fmt: skip
 
 
 def encoder() -> Tokenizer:
@@ -39,6 +43,11 @@ class Scripted:
 
     def stop(self) -> None:
         self.is_alive = False
+
+    def surprise(self, text: str) -> tuple[float, int]:
+        if self.pause:
+            time.sleep(self.pause)
+        return 3.0 * len(text.encode()), len(text.encode())
 
     async def answer(
         self, prompt: list[int], *, most: int, temperature: float, top_p: float, stepwise: bool

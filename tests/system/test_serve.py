@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import resource
 import shutil
 import time
@@ -19,9 +20,12 @@ from served import ServeProcess, start
 
 from benchmarks._answering_release import ANSWERS, answering_release
 from benchmarks._small_release import KEY
+from forge_dagster.export import Row
 from forge_dagster.home import Home
 from forge_dagster.model.conversation import Conversation
+from forge_dagster.model.runner import Transformers
 from forge_dagster.provenance.store import ArtifactStore
+from forge_dagster.tokens.control import END_OF_TEXT_ID
 
 pytestmark = pytest.mark.system
 
@@ -39,7 +43,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def server(home: Home) -> Iterator[ServeProcess]:
-    started = ServeProcess(home, "--slots", str(SLOTS), "--queue", str(QUEUE), "--keep-prompts")
+    started = ServeProcess(home, "--slots", str(SLOTS), "--queue", str(QUEUE), "--keep-prompts", "--measure-every", "1")
     yield started
     assert started.stop() == 0
 
@@ -73,6 +77,29 @@ def test_it_answers_as_the_model_does_alone_many_at_once_and_in_pieces(home: Hom
     assert "".join(pieces) == ANSWER
     assert len(pieces) > 5
     assert ask(client, QUESTION, stop=["feeds"]).choices[0].message.content == ANSWER.partition("feeds")[0]
+
+
+def test_the_surprise_at_prompts_is_that_of_the_model_alone(
+    home: Home, server: ServeProcess, client: openai.OpenAI
+) -> None:
+    folder = ArtifactStore(home.artifacts).content(KEY, str(ArtifactStore(home.artifacts).serving(KEY))) / "model"
+    alone, text = Transformers(folder), "Quite another question: what do the zebras of Zanzibar eat on Sundays?"
+    (nats,) = alone.log_probabilities([Row([END_OF_TEXT_ID, *alone.encode(text)], 1)])
+    settled(server)
+    before = metric(server, "forge_prompt_bits_total"), metric(server, "forge_prompt_bytes_total")
+    ask(client, text, max_tokens=2)
+    settled(server)
+    bits = metric(server, "forge_prompt_bits_total") - before[0]
+    assert bits == pytest.approx(-nats.sum() / math.log(2), rel=1e-4)
+    assert metric(server, "forge_prompt_bytes_total") - before[1] == len(text.encode())
+
+
+def settled(server: ServeProcess) -> None:
+    """Wait until no prompt waits to be measured."""
+    last = None
+    while (now := metric(server, "forge_prompt_bytes_total")) != last:
+        last = now
+        time.sleep(2)
 
 
 def test_who_leaves_a_stream_frees_its_slot(server: ServeProcess, client: openai.OpenAI) -> None:
