@@ -106,7 +106,15 @@ def _state(home: Home, runs: int) -> None:
         for number in range(runs):
             launch = _launch(number)
             about = {"agent": AGENT, "launch": launch}
-            held = {"target": "small", "plan": "0" * 64, "tokens": 0, "width": 1.0, "hours": 0.1, "unit": "processor"}
+            held = {
+                "target": "small",
+                "plan": "0" * 64,
+                "tokens": 0,
+                "trials": 1,
+                "width": 1.0,
+                "hours": 0.1,
+                "unit": "processor",
+            }
             made = [
                 ("artifact", {"key": key, "digest": hashlib.sha256(f"{key}{number}".encode()).hexdigest(),
                               "fingerprint": "f" * 64, "record": "r" * 64, "run": launch, "actor": AGENT})

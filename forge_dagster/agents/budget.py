@@ -35,6 +35,7 @@ class Wanted(FrozenModel):
     hours: float | None
     seconds: float | None = Field(description="by the clock, estimated as the hours are")
     tokens: int = Field(ge=0, description="tokens of its pre-trainings")
+    trials: int = Field(default=1, ge=1, description="1, or as many as the study that it makes has at most")
     width: float = Field(gt=0, description="processors or GPUs that it computes on")
 
 
@@ -89,7 +90,7 @@ class Budget:
         return Standing(
             spent_hours=spent,
             held_hours=held,
-            trials=len(runs),
+            trials=sum(entry["statement"]["trials"] for entry in runs),
             tokens=sum(entry["statement"]["tokens"] for entry in runs),
             under_way=tuple(under_way),
             scorecards=tuple(sorted(self.looks())),
@@ -128,7 +129,7 @@ class Budget:
     def _to_hold(self, wanted: Wanted) -> float:
         quota, now = self.quota, self.standing()
         left = quota.hours - now.spent_hours - now.held_hours
-        self._within("trials", now.trials + 1, quota.trials)
+        self._within("trials", now.trials + wanted.trials, quota.trials)
         self._within("tokens", now.tokens + wanted.tokens, quota.tokens if wanted.tokens else now.tokens)
         self._within("runs_at_once", len(now.under_way) + 1, quota.runs_at_once)
         least = max(wanted.hours or 0.0, LEAST_HOURS)

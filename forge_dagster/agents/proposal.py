@@ -16,8 +16,10 @@ from forge_dagster.pairs.given import Conversation, Preference
 from forge_dagster.provenance.canonical import canonical_json, fingerprint
 from forge_dagster.provenance.files import write_atomically
 from forge_dagster.recipe import Recipe
+from forge_dagster.search.space import check_study
 from forge_dagster.source import Name
 from forge_dagster.stage import FrozenModel
+from forge_dagster.study import Study
 from forge_dagster.tokens.mixture import Mixture
 
 MOST_ROWS = 2000
@@ -55,6 +57,13 @@ class MixtureProposal(FrozenModel):
     name: Name
     of: Name = Field(description="recipe whose first stage gets the mixture")
     mixture: Mixture
+
+
+class StudyProposal(FrozenModel):
+    """A search over the settings of a recipe that is there."""
+
+    kind: Literal["study"] = "study"
+    study: Study
 
 
 class PairsProposal(FrozenModel):
@@ -98,7 +107,19 @@ class ItemsProposal(FrozenModel):
         )
 
 
-Body = Annotated[RecipeProposal | MixtureProposal | PairsProposal | ItemsProposal, Field(discriminator="kind")]
+Body = Annotated[
+    RecipeProposal | MixtureProposal | StudyProposal | PairsProposal | ItemsProposal, Field(discriminator="kind")
+]
+
+
+def name_of(body: Body) -> str:
+    """What the proposal would be called where a person takes it over."""
+    match body:
+        case RecipeProposal():
+            return body.recipe.name
+        case StudyProposal():
+            return body.study.name
+    return body.name
 
 
 class Proposal(FrozenModel):
@@ -145,6 +166,18 @@ def derived(body: RecipeProposal | MixtureProposal, declared: Declared) -> Recip
             rule=f"a source is one of {', '.join(sorted(declared.sources))}",
         )
     return recipe
+
+
+def searched(study: Study, declared: Declared) -> Study:
+    """The study that is proposed, judged by every rule of a person's file. Raises RecipeError."""
+    if study.name in declared.studies:
+        raise RecipeError(f"study {study.name!r} is there already", rule="a proposal has a new name", mend="rename it")
+    if study.recipe not in declared.recipes:
+        raise RecipeError(
+            f"recipe {study.recipe!r}", rule=f"one of {', '.join(declared.recipes)}", mend="see the recipes"
+        )
+    check_study(study, declared.recipes[study.recipe], frozenset(declared.sources))
+    return study
 
 
 def _mixed(body: MixtureProposal, declared: Declared) -> Recipe:
@@ -205,9 +238,8 @@ class Proposals:
 def summary(proposal: Proposal) -> dict[str, Any]:
     """What a list says of a proposal."""
     body = proposal.body
-    name = body.recipe.name if isinstance(body, RecipeProposal) else body.name
     size = (
         len(body.rows) if isinstance(body, PairsProposal) else len(body.items) if isinstance(body, ItemsProposal) else 1
     )
-    said = {"id": proposal.id, "kind": body.kind, "name": name, "agent": proposal.agent, "rows": size}
+    said = {"id": proposal.id, "kind": body.kind, "name": name_of(body), "agent": proposal.agent, "rows": size}
     return {**said, "made": proposal.made.isoformat(), "why": proposal.why}

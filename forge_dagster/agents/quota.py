@@ -35,7 +35,7 @@ class Quota(FrozenModel):
     unit: Unit = Field(default="processor", description="whose hours are counted")
     days: float = Field(default=30, gt=0, le=3660)
     hours: float = Field(default=0, ge=0, allow_inf_nan=False, description="most hours of its runs")
-    trials: int = Field(default=0, ge=0, description="most runs that it starts")
+    trials: int = Field(default=0, ge=0, description="most runs that it starts; a study counts as all its trials")
     tokens: int = Field(default=0, ge=0, description="most tokens of the pre-trainings that it starts")
     runs_at_once: int = Field(default=1, ge=1, le=64)
     scorecards: int = Field(default=20, ge=0, description="most scorecards of which it is told the gates")

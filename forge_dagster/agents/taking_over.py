@@ -8,7 +8,15 @@ from typing import Any
 import yaml
 
 from forge_dagster.agents.journal import ACCEPTED, DECLINED, PROPOSED, Journal
-from forge_dagster.agents.proposal import ItemsProposal, PairsProposal, Proposal, Proposals, derived
+from forge_dagster.agents.proposal import (
+    ItemsProposal,
+    PairsProposal,
+    Proposal,
+    Proposals,
+    StudyProposal,
+    derived,
+    searched,
+)
 from forge_dagster.declared import Declared
 from forge_dagster.errors import IntegrityError, QuotaError, UserError
 from forge_dagster.pair_source import Given
@@ -26,7 +34,7 @@ def accept(
     folders: Mapping[str, Path],
     licence: str,
 ) -> list[Path]:
-    """Write the proposal's files into the folders `recipes`, `sources` and `evals`; return them.
+    """Write the proposal's files into the folders `recipes`, `studies`, `sources` and `evals`; return them.
 
     Raises QuotaError if no person asks, IntegrityError if it is not what the agent proposed, UserError if a file is
     there already or a rule is broken by now.
@@ -87,6 +95,9 @@ def _files(proposal: Proposal, declared: Declared, folders: Mapping[str, Path], 
         rows = [item.model_dump(mode="json") for item in body.items]
         described = task.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         return {data: _lines(rows), data.with_suffix(".yaml"): _yaml(proposal, described)}
+    if isinstance(body, StudyProposal):
+        described = searched(body.study, declared).model_dump(mode="json")
+        return {folders["studies"] / f"{body.study.name}.yaml": _yaml(proposal, described)}
     recipe = derived(body, declared)
     described = recipe.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     return {folders["recipes"] / f"{recipe.name}.yaml": _yaml(proposal, described)}

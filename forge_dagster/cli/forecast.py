@@ -9,6 +9,7 @@ from rich.table import Table
 
 from assets.graph import all_hops
 from assets.hop import Hop
+from assets.studies import study_key
 from forge_dagster.chain import checkpoint_key
 from forge_dagster.cli.console import Json, duration, out, print_json
 from forge_dagster.cli.plan import WORK, Planned, plan, select, with_ancestors
@@ -21,8 +22,10 @@ from forge_dagster.provenance.canonical import fingerprint
 from forge_dagster.provenance.code_version import code_version
 from forge_dagster.provenance.spent import Unit, taken
 from forge_dagster.provenance.store import ArtifactStore
-from forge_dagster.recipe import Recipe, TokenizerSpec
+from forge_dagster.recipe import TokenizerSpec
+from forge_dagster.search.trials import most_of_a_trial
 from forge_dagster.stage import START, FrozenModel
+from forge_dagster.study import Study
 
 READINESS = "readiness"
 Agree = Callable[[Sequence[Planned]], None]
@@ -52,6 +55,8 @@ class Step(FrozenModel):
     operations: float | None
     """Floating-point operations of a pre-training, by its shape; null of other steps."""
     tokens: int
+    trials: int
+    """Of a study, at most; 0 of other steps."""
 
 
 class Forecast(FrozenModel):
@@ -82,6 +87,11 @@ class Forecast(FrozenModel):
         return _total([each.seconds for each in self.work])
 
     @property
+    def trials(self) -> int:
+        """1, or as many as its study has at most."""
+        return max(1, sum(each.trials for each in self.work))
+
+    @property
     def tokens(self) -> int:
         """That the pre-trainings read."""
         return sum(each.tokens for each in self.work)
@@ -100,7 +110,7 @@ class Forecast(FrozenModel):
 
 
 def command(
-    target: Annotated[str, typer.Argument(help=f"RECIPE, or {READINESS} for the report on the documents.")],
+    target: Annotated[str, typer.Argument(help=f"RECIPE, study/NAME, or {READINESS} for the report on the documents.")],
     json: Json = False,
 ) -> None:
     """Show what `forge run --recipe RECIPE` would make, what it would reuse, and what that costs as far as is known.
@@ -141,13 +151,13 @@ def held_to(home: Home, declared: Declared, target: str, digest: str) -> Agree:
 
 
 def chosen_for(declared: Declared, hops: Sequence[Hop], target: str) -> list[Hop]:
-    """The hops of a recipe, or of the readiness report, with all they need. Raises UserError."""
-    if target == READINESS:
-        return with_ancestors(hops, select(hops, [READINESS]))
+    """The hops of a recipe, of a study, or of the readiness report, with all they need. Raises UserError."""
+    alone = [READINESS, *map(study_key, declared.studies)]
+    if target in alone:
+        return with_ancestors(hops, select(hops, [target]))
     if target not in declared.recipes:
-        raise UserError(
-            f"target {target!r:.80}", rule=f"{READINESS}, or a recipe: {', '.join(declared.recipes)}", mend="name one"
-        )
+        rule = f"one of {', '.join([*alone, *declared.recipes])}"
+        raise UserError(f"target {target!r:.80}", rule=rule, mend="name one")
     return with_ancestors(hops, [hop for hop in hops if hop.asset.split("/")[0] == target])
 
 
@@ -175,8 +185,8 @@ def _step(store: ArtifactStore, declared: Declared, item: Planned, unit: Unit) -
     }
     last = store.current(item.hop.key)
     took = taken(store, item.hop.key, last, None, unit, anywhere=True) if last else None
-    recipe = declared.recipes.get(item.hop.asset.split("/")[0])  # the target, or one that teaches it
-    tokens, needs = _pre_training(recipe, item.hop) if recipe else (0, None)
+    study = next((each for each in declared.studies.values() if study_key(each.name) == item.hop.asset), None)
+    tokens, needs = _of_trials(declared, study) if study else _pre_training(declared, item.hop)
     return Step(
         artifact=item.hop.key,
         state=item.state,
@@ -187,11 +197,24 @@ def _step(store: ArtifactStore, declared: Declared, item: Planned, unit: Unit) -
         seconds=took.seconds if took else None,
         operations=needs,
         tokens=tokens,
+        trials=study.trials if study else 0,
     )
 
 
-def _pre_training(recipe: Recipe, hop: Hop) -> tuple[int, float | None]:
-    """Tokens and operations of the step, if it is the recipe's pre-training."""
+def _of_trials(declared: Declared, study: Study) -> tuple[int, float | None]:
+    """Tokens and operations of a study's trainings at most."""
+    recipe, tokens = declared.recipes[study.recipe], study.trials * study.proxy.tokens
+    if not isinstance(recipe.tokenizer, TokenizerSpec):
+        return tokens, study.operations  # the vocabulary of open weights is known once they were converted
+    dearest = study.trials * most_of_a_trial(study, recipe, recipe.tokenizer.vocab_size)
+    return tokens, min(dearest, study.operations or dearest)
+
+
+def _pre_training(declared: Declared, hop: Hop) -> tuple[int, float | None]:
+    """Tokens and operations of the step, if it is the pre-training of the target or of a recipe that teaches it."""
+    recipe = declared.recipes.get(hop.asset.split("/")[0])
+    if recipe is None:
+        return 0, None
     first = recipe.stages[0]
     settings = training_job(recipe, first).settings
     tokens = getattr(settings, "tokens", 0)

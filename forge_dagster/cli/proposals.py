@@ -47,8 +47,8 @@ def accept(
     ] = "unknown",
     json: Json = False,
 ) -> None:
-    """Take a proposal over: it becomes a recipe, a file of pairs or a benchmark task; the ledger says who did it."""
-    folders = {name: folder_of(name) for name in ("recipes", "sources", "evals")}
+    """Take a proposal over: it becomes a recipe, study, file of pairs or benchmark task; the ledger says who did it."""
+    folders = {name: folder_of(name) for name in ("recipes", "studies", "sources", "evals")}
     paths = taking_over.accept(
         Proposals(home()), Journal(Ledger(home().ledger)), proposal,
         by=actor(), declared=load_declared(), folders=folders, licence=licence,

@@ -22,7 +22,13 @@ from forge_dagster.provenance.ledger import Ledger
 
 pytestmark = pytest.mark.system
 TOKEN = "a-token-of-more-than-thirty-two-characters"
-QUOTA = {"name": "tuner", "sources": ["sample"], "hours": 2, "trials": 5, "tokens": 100_000}
+QUOTA = {"name": "tuner", "sources": ["sample"], "hours": 2, "trials": 6, "tokens": 100_000}
+GATE = {"metric": "validation.bits_per_byte", "below_untrained_by": 1.0}
+STUDY = {
+    "name": "rates", "recipe": "nano", "seed": 1, "metric": "validation_bits_per_byte",
+    "space": {"base.muon_lr": {"low": 0.005, "high": 0.05, "log": True}}, "trials": 2, "operations": None,
+    "proxy": {"tokens": 2048, "width": 32}, "batch": 2, "pieces": 1, "sampler": "tpe", "pruner": "none",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +36,10 @@ def led(organisation: Callable[[], Organisation]) -> Organisation:
     """A nano organisation with one agent, and a recipe of a base stage alone."""
     made = organisation()
     (made.root / "agents.yaml").write_text(yaml.safe_dump({"agents": [QUOTA]}))
-    made.environment["FORGE_AGENTS"] = str(made.root / "agents.yaml")
+    made.environment |= {"FORGE_AGENTS": str(made.root / "agents.yaml"), "FORGE_STUDIES": str(made.root / "studies")}
     recipe = nano_recipe("nano")
-    (made.root / "recipes" / "nano.yaml").write_text(yaml.safe_dump(recipe | {"stages": recipe["stages"][:1]}))
+    recipe |= {"stages": recipe["stages"][:1], "gates": [GATE]}
+    (made.root / "recipes" / "nano.yaml").write_text(yaml.safe_dump(recipe))
     return made
 
 
@@ -50,57 +57,89 @@ async def ask(client: Client, name: str, **arguments: Any) -> dict[str, Any]:
     return answer
 
 
-async def done(client: Client, target: str) -> dict[str, Any]:
+async def ended(client: Client, target: str) -> dict[str, Any]:
     """Plan, execute and watch to the end."""
     plan = await ask(client, "plan", target=target)
     run = await ask(client, "execute", target=target, plan=plan["plan"])
     while (seen := await ask(client, "watch", run=run["run"], wait_seconds=25))["state"] == "running":
         pass
+    return {"plan": plan, **seen}
+
+
+async def done(client: Client, target: str) -> dict[str, Any]:
+    """The same of what must succeed."""
+    seen = await ended(client, target)
     assert seen["state"] == "done", seen
-    return {"plan": plan, "run": run, "seen": seen}
+    return seen
+
+
+async def taken_over(client: Client, led: Organisation, why: str, **body: Any) -> None:
+    """Propose something, and have a person take it over."""
+    proposal = await ask(client, "propose", proposal=body, why=why)
+    done = await anyio.to_thread.run_sync(led.forge, "proposals", "accept", proposal["id"])
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_life_of_a_model(led: Organisation):
+    """Assess, search, propose, train, be held by the gate, mend, train, compare, ask for promotion."""
+
     async def live() -> None:
         async with stdio(led) as client:
             await done(client, "readiness")
             assert (await ask(client, "readiness"))["assessment"]["train_documents"] > 10
+
+            early = await client.call_tool("plan", {"target": "study/rates"})
+            assert early.is_error, "what no person took over is no study"
+            await taken_over(client, led, "Rates may be too low.", kind="study", study=STUDY)
+            searched = await done(client, "study/rates")
+            assert searched["plan"]["cost"]["tokens"] == 2 * 2048
+            study = await ask(client, "study", study="rates")
+            assert [each["state"] for each in study["trials"]] == ["complete", "complete"]
+
             recipe = (await ask(client, "recipes", recipe="nano"))["recipe"]
-            recipe["name"], recipe["seed"] = "tried", 21
-            proposal = await ask(client, "propose", proposal={"kind": "recipe", "recipe": recipe}, why="Another seed.")
-            early = await client.call_tool("plan", {"target": "tried"})
-            assert early.is_error, "what waits for a person is no recipe"
-            taken = await anyio.to_thread.run_sync(led.forge, "proposals", "accept", proposal["id"])
-            assert taken.returncode == 0, taken.stderr
+            settings = recipe["stages"][0]["settings"]
+            enough = settings["tokens"]
+            settings |= {"muon_lr": study["proposal"]["base.muon_lr"], "tokens": enough // 10}
+            recipe["name"] = "hasty"
+            await taken_over(client, led, "The study's rate, and a tenth of the tokens.", kind="recipe", recipe=recipe)
+            held = await ended(client, "hasty")
+            assert (held["state"], held["exit_code"]) == ("failed", 4)
+            assert held["errors"][0]["key"] == "hasty/release"
+            card = await ask(client, "scorecard", recipe="hasty")
+            assert not card["passed"]
+            assert card["gates"][0]["metric"] == "validation.bits_per_byte"
+
+            recipe["name"], settings["tokens"] = "tried", enough
+            await taken_over(client, led, "All the tokens.", kind="recipe", recipe=recipe)
             life = await done(client, "tried")
             assert life["plan"]["cost"]["operations"] > 0
             stale = await client.call_tool("execute", {"target": "tried", "plan": life["plan"]["plan"]})
             assert "no longer holds" in stale.content[0].text
+            assert (await ask(client, "scorecard", recipe="tried"))["passed"]
             await done(client, "nano")
             compared = await ask(client, "compare", recipe="tried", **{"with": "nano"})
             assert compared["items"] == "development"
-            card = await ask(client, "scorecard", recipe="tried")
-            assert card["passed"]
+
             asked = await client.call_tool("promote", {"release": "tried/release"})
             assert asked.is_error
             assert "needs a person" in asked.content[0].text
             used = (await ask(client, "budget"))["used"]
-            assert used["trials"] == 3
+            assert used["trials"] == QUOTA["trials"]
             assert 0 < used["spent_hours"] < QUOTA["hours"]
-            assert used["tokens"] == 2 * 40_960
+            assert used["tokens"] == 2 * 2048 + enough // 10 + 2 * enough
             runs = (await ask(client, "runs", most=10))["runs"]
             assert {run["actor"] for run in runs} == {"agent:tuner"}
 
     anyio.run(live)
     made = {entry["statement"]["actor"] for entry in Ledger(led.home / "ledger.jsonl").of("artifact")}
     assert made == {"agent:tuner"}
+    assert "hasty/release" not in led.digests()
     verified = led.forge("verify", "tried/release")
     assert verified.returncode == 0, verified.stderr
 
 
 def test_the_quota_holds_in_another_server_too(led: Organisation):
     """A new process counts from the ledger; what the first one started is not forgotten."""
-    (led.root / "agents.yaml").write_text(yaml.safe_dump({"agents": [{**QUOTA, "trials": 3}]}))
 
     async def more() -> str:
         async with stdio(led) as client:
@@ -111,7 +150,7 @@ def test_the_quota_holds_in_another_server_too(led: Organisation):
             assert refused.is_error
             return str(refused.content[0].text)
 
-    assert "trials: 4 would be used of 3" in anyio.run(more)
+    assert "trials: 7 would be used of 6" in anyio.run(more)
     stale = led.forge("run", "--recipe", "nano", "--plan", "0" * 64)
     assert stale.returncode == 4, stale.stderr
     assert "no longer holds" in stale.stderr

@@ -5,7 +5,16 @@ from typing import Any
 from pydantic import Field
 
 from forge_dagster.agents.journal import PROPOSED
-from forge_dagster.agents.proposal import MOST_BYTES, Body, ItemsProposal, PairsProposal, derived, summary
+from forge_dagster.agents.proposal import (
+    MOST_BYTES,
+    Body,
+    ItemsProposal,
+    PairsProposal,
+    StudyProposal,
+    derived,
+    searched,
+    summary,
+)
 from forge_dagster.cli.tools.desk import Desk
 from forge_dagster.cli.tools.tool import Nothing, Tool
 from forge_dagster.declared import Declared, load_declared
@@ -50,6 +59,8 @@ def _judge(body: Body, declared: Declared) -> None:
     elif isinstance(body, ItemsProposal):
         _is_new(body.name, declared.own_tasks)
         body.task(f"evals/{body.name}.jsonl")
+    elif isinstance(body, StudyProposal):
+        searched(body.study, declared)
     else:
         derived(body, declared)
 
@@ -62,8 +73,8 @@ def _is_new(name: str, known: Any) -> None:
 TOOLS = (
     Tool(
         name="propose",
-        description="Propose a recipe, a mixture, pairs or benchmark items as data. It waits until a person takes it "
-        "over or declines it; nothing reads it before.",
+        description="Propose a recipe, a mixture, a study of settings, pairs or benchmark items as data. It waits "
+        "until a person takes it over or declines it; nothing reads it before.",
         arguments=Proposed,
         run=propose,
         read_only=False,

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from assets.studies import study_key
 from forge_dagster.agents.envelope import tamed
 from forge_dagster.cli.forecast import READINESS
 from forge_dagster.cli.schema import schemas
@@ -13,6 +14,7 @@ from forge_dagster.cli.tools.tool import Known, Nothing, Tool
 from forge_dagster.corpus.readiness.assessment import load
 from forge_dagster.declared import load_declared
 from forge_dagster.errors import UserError
+from forge_dagster.search import found
 from forge_dagster.stage import FrozenModel
 from resources.runs import recent
 
@@ -31,6 +33,12 @@ class Recipe(FrozenModel):
     """Which recipe."""
 
     recipe: Known | None = Field(default=None, description="one in full; without it a list")
+
+
+class Study(FrozenModel):
+    """Which study."""
+
+    study: Known
 
 
 class Schema(FrozenModel):
@@ -55,15 +63,15 @@ def status(desk: Desk, asked: Status) -> dict[str, Any]:
 def sources(desk: Desk, asked: Nothing) -> dict[str, Any]:
     """Every source with its terms, without where it lies."""
     told = {"name", "kind", "owner", "licence", "sensitivity", "permitted_use", "audience", "language", "shards"}
-    found = [placed.source.model_dump(mode="json", include=told) for placed in load_declared().sources.values()]
-    return {"sources": [{**each, "may_read": each["name"] in desk.quota.sources} for each in found]}
+    every = [placed.source.model_dump(mode="json", include=told) for placed in load_declared().sources.values()]
+    return {"sources": [{**each, "may_read": each["name"] in desk.quota.sources} for each in every]}
 
 
 def readiness(desk: Desk, asked: Nothing) -> dict[str, Any]:
     """The report of `forge assess` as it stands."""
     digest = desk.current(READINESS, f"plan and execute {READINESS!r}")
-    found = load(desk.store.content(READINESS, digest)).model_dump(mode="json", exclude=WITHHELD)
-    return {"digest": digest, "assessment": tamed(found)}
+    assessment = load(desk.store.content(READINESS, digest)).model_dump(mode="json", exclude=WITHHELD)
+    return {"digest": digest, "assessment": tamed(assessment)}
 
 
 def recipes(desk: Desk, asked: Recipe) -> dict[str, Any]:
@@ -74,6 +82,15 @@ def recipes(desk: Desk, asked: Recipe) -> dict[str, Any]:
     if asked.recipe not in known:
         raise UserError(f"recipe {asked.recipe!r}", rule=f"one of {', '.join(known)}", mend="see the list")
     return {"recipe": known[asked.recipe].model_dump(mode="json", exclude_none=True)}
+
+
+def study(desk: Desk, asked: Study) -> dict[str, Any]:
+    """What a study found, and the settings that it proposes; its metric is of validation documents, not of items."""
+    key = study_key(asked.study)
+    digest = desk.current(key, f"plan and execute {key!r}")
+    done, _ = found.read(desk.store.content(key, digest))
+    told = done.model_dump(mode="json", include={"own", "best", "importance", "trials"})
+    return {"digest": digest, "metric": done.study.metric, "proposal": done.proposal, **told}
 
 
 def schema(desk: Desk, asked: Schema) -> dict[str, Any]:
@@ -106,6 +123,12 @@ TOOLS = (
         run=readiness,
     ),
     Tool(name="recipes", description="The recipes, or one in full.", arguments=Recipe, run=recipes),
+    Tool(
+        name="study",
+        description="What a study of settings found: its trials, the best of them.",
+        arguments=Study,
+        run=study,
+    ),
     Tool(name="schema", description="JSON Schema of recipes, stages and policies.", arguments=Schema, run=schema),
     Tool(name="runs", description="The newest runs with status and actor.", arguments=Runs, run=runs),
 )

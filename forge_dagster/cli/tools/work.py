@@ -1,7 +1,7 @@
 """Tools that do work: a plan with its cost, the run that is held to it, and how far a run is."""
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -11,10 +11,11 @@ from forge_dagster.agents.journal import ENDED
 from forge_dagster.cli.forecast import Forecast, foresee
 from forge_dagster.cli.tools.admitted import start
 from forge_dagster.cli.tools.desk import Desk
-from forge_dagster.cli.tools.tool import Digest, Known, Launch, Tool
+from forge_dagster.cli.tools.tool import Digest, Launch, Tool
 from forge_dagster.declared import load_declared
 from forge_dagster.errors import UserError, VerdictError
 from forge_dagster.provenance.run import Run
+from forge_dagster.source import NAME
 from forge_dagster.stage import FrozenModel
 from resources.compute import numerics
 
@@ -22,16 +23,25 @@ LONGEST_WAIT = 25  # seconds, under what clients give a call
 LOOK = 0.5  # seconds between two looks at a run
 
 
+Goal = Annotated[
+    str,
+    Field(
+        pattern=rf"^(study/)?{NAME.pattern}$",
+        description="a recipe, study/NAME, or `readiness` for the report on the documents",
+    ),
+]
+
+
 class Target(FrozenModel):
     """What is to be brought up to date."""
 
-    target: Known = Field(description="a recipe, or `readiness` for the report on the documents")
+    target: Goal
 
 
 class Agreed(FrozenModel):
     """A plan that was looked at."""
 
-    target: Known
+    target: Goal
     plan: Digest = Field(description="the plan's digest, as `plan` gave it")
 
 
@@ -76,6 +86,7 @@ def _wanted(desk: Desk, found: Forecast) -> Wanted:
         hours=found.hours,
         seconds=found.seconds,
         tokens=found.tokens,
+        trials=found.trials,
         width=width,
     )
 
@@ -110,7 +121,7 @@ def _seen(desk: Desk, run: Run) -> dict[str, Any]:
 TOOLS = (
     Tool(
         name="plan",
-        description="What a run for a recipe, or for `readiness`, would make and reuse, what it costs, and its digest.",
+        description="What a run for a recipe, a study or `readiness` makes and reuses, its cost and its digest.",
         arguments=Target,
         run=plan,
     ),
