@@ -14,7 +14,9 @@ from forge_dagster.agents.proposal import (
     Proposal,
     Proposals,
     RecipeProposal,
+    StudyProposal,
     derived,
+    searched,
 )
 from forge_dagster.agents.taking_over import accept, decline
 from forge_dagster.declared import Declared
@@ -25,14 +27,20 @@ from forge_dagster.pair_source import load_pair_source
 from forge_dagster.pairs.given import Conversation, read_lines
 from forge_dagster.recipe import Recipe, load_recipe
 from forge_dagster.source import PlacedSource, Source
+from forge_dagster.study import Study, load_study
 
 BY = "user:ada"
+STUDY = {
+    "name": "rates", "recipe": "tiny-dense", "seed": 1, "metric": "validation_bits_per_byte",
+    "space": {"base.muon_lr": {"low": 0.005, "high": 0.05, "log": True}}, "trials": 2, "operations": None,
+    "proxy": {"tokens": 4096, "width": 64}, "batch": 2, "pieces": 1, "sampler": "tpe", "pruner": "none",
+}  # fmt: skip
 CHAT = [{"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Ada."}]}]
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> dict[str, Path]:
-    found = {name: tmp_path / name for name in ("recipes", "sources", "evals")}
+    found = {name: tmp_path / name for name in ("recipes", "studies", "sources", "evals")}
     for folder in found.values():
         folder.mkdir()
     return found
@@ -68,6 +76,28 @@ def test_a_recipe_and_a_mixture(home: Home, journal: Journal, declared: Declared
     assert load_recipe(path).stages[0].settings["mixture"] == mixture
     assert Proposals(home).waiting() == []
     assert [entry["statement"]["by"] for entry in journal.about(ACCEPTED)] == [BY, BY]
+
+
+def test_a_study(home: Home, journal: Journal, declared: Declared, folders: dict[str, Path]):
+    study = Study.model_validate(STUDY)
+    [path] = taken(home, journal, declared, folders, StudyProposal(study=study))
+    assert load_study(path) == study
+
+
+@pytest.mark.parametrize(
+    ("changes", "studies", "what"),
+    [
+        ({}, ("rates",), "is there already"),
+        ({"recipe": "other"}, (), "recipe 'other'"),
+        ({"space": {"base.no_such": {"low": 1.0, "high": 2.0}}}, (), "no_such"),
+        ({"proxy": {"tokens": 4096, "width": 33}}, (), "width"),
+    ],
+)
+def test_a_study_that_breaks_a_rule_is_none(declared: Declared, changes: dict, studies: tuple, what: str):
+    study = Study.model_validate({**STUDY, **changes})
+    known = declared.model_copy(update={"studies": dict.fromkeys(studies, study)})
+    with pytest.raises((RecipeError, UserError), match=what):
+        searched(study, known)
 
 
 def test_pairs_and_items(home: Home, journal: Journal, declared: Declared, folders: dict[str, Path]):

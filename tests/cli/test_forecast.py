@@ -38,6 +38,26 @@ def test_a_digest_moves_with_the_recipe_and_with_the_documents(case: Case):
     assert foresee(case.home, load_declared(), "small", "processor").digest != other.digest
 
 
+def test_a_study_costs_as_much_as_all_its_trials(case: Case, monkeypatch: pytest.MonkeyPatch):
+    folder = case.root / "studies"
+    folder.mkdir()
+    monkeypatch.setenv("FORGE_STUDIES", str(folder))
+    study = {
+        "name": "rates", "recipe": "small", "seed": 1, "metric": "validation_bits_per_byte", "trials": 5,
+        "space": {"base.muon_lr": {"low": 0.005, "high": 0.05, "log": True}}, "operations": None, "batch": 2,
+        "proxy": {"tokens": 4096, "width": 64}, "pieces": 1, "sampler": "tpe", "pruner": "none",
+    }  # fmt: skip
+    (folder / "rates.yaml").write_text(yaml.safe_dump(study))
+    found = foresee(case.home, load_declared(), "study/rates", "processor")
+    assert (found.trials, found.tokens) == (5, 5 * 4096)
+    whole = found.told("processor")["cost"]["operations"]
+    (folder / "rates.yaml").write_text(yaml.safe_dump({**study, "operations": int(whole / 2)}))
+    less = foresee(case.home, load_declared(), "study/rates", "processor")
+    assert less.told("processor")["cost"]["operations"] == int(whole / 2)
+    assert less.digest != found.digest
+    assert foresee(case.home, load_declared(), "small", "processor").trials == 1
+
+
 def plan_of(case: Case):
     declared = load_declared()
     hops = all_hops(declared)

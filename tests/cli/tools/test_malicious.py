@@ -52,6 +52,12 @@ ARGUMENTS = [
     ("status", NESTED),
     ("propose", {"why": "w", "proposal": {"kind": "recipe", "recipe": {"name": "x", "exec": "id"}}}),
     ("propose", {"why": "w", "proposal": {"kind": "shell", "command": "id"}}),
+    (
+        "propose",
+        {"why": "w", "proposal": {"kind": "study", "study": {"name": "x", "recipe": "small", "trials": 10**6}}},
+    ),
+    ("study", {"study": "../small/release"}),
+    ("plan", {"target": "study/../small"}),
     ("propose", {"why": "w", "proposal": {"kind": "pairs", "name": "../../x", "rows": []}}),
     ("propose", {"why": "w", "proposal": {"kind": "items", "name": "x", "items": [{"query": "q" * 9000}]}}),
     ("promote", {"release": "small/release"}),
