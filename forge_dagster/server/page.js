@@ -8,7 +8,7 @@ async function call(path, body, signal) {
   if (reply.ok) return reply;
   if (reply.status === 401) at("sign").hidden = false;
   const said = await reply.json().catch(() => null);
-  throw new Error(said ? said.error.message : `The server answers ${reply.status}.`);
+  throw new Error(said ? said.error.message.replaceAll("\n", "; ") : `The server answers ${reply.status}.`);
 }
 
 async function meet() {
