@@ -155,6 +155,11 @@ def main() -> None:
     except OSError as error:
         _tell(work.folder, error)
         raise
+    # What was trained is on the disk and agreed on. To finalize the interpreter would end threads of gloo that
+    # DeepSpeed's groups hold, which now and then aborts a process whose work is done (pytorch/pytorch#179291).
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
