@@ -1,16 +1,13 @@
 """The report of a release: one HTML page that loads nothing and runs no script but its own search and zoom."""
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from forge_dagster.bundle.facts import Facts
+from forge_dagster.html_page import filled, script_hash
 
 TEMPLATE = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
 SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
@@ -20,10 +17,10 @@ WIDTH, HEIGHT, GAP_X, GAP_Y = 200, 40, 30, 26
 
 def report(facts: Facts) -> str:
     """HTML of a release; what documents say is escaped, and the page allows the one script whose hash it names."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     boxes, lines, extent = _boxes(facts)
     compared = (facts.changes["difference"] or {}).get("scores", ())
-    return environment.from_string(TEMPLATE).render(
+    return filled(
+        TEMPLATE,
         facts=facts,
         added=sum(facts.summary["removed"].values()) + facts.summary["outcomes"].get("kept", 0),
         compared={row["metric"]: row for row in compared},
@@ -35,7 +32,7 @@ def report(facts: Facts) -> str:
         height=HEIGHT,
         extent=extent,
         script=SCRIPT,
-        script_hash=base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
+        script_hash=script_hash(SCRIPT),
         rows=re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", _rows(facts.documents)),
     )
 

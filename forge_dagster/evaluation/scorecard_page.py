@@ -4,12 +4,11 @@ import base64
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, StrictUndefined
-
 from forge_dagster.evaluation.card import Scorecard
 from forge_dagster.evaluation.evidence import Evidence
 from forge_dagster.evaluation.score import Score
 from forge_dagster.evaluation.statistics import interval
+from forge_dagster.html_page import filled
 
 TEMPLATE = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")  # when the code is: they are of one version
 PAGE = "scorecard.html"
@@ -57,9 +56,9 @@ def cell(score: Score | None) -> str:
 
 def page(card: Scorecard, found: Evidence, plot: Path) -> str:
     """HTML of a scorecard with its plot, a PNG file."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     sizes = [task.items for task in card.tasks.values()]
-    return environment.from_string(TEMPLATE).render(
+    return filled(
+        TEMPLATE,
         card=card.model_dump(),
         checkpoints=list(card.checkpoints),
         items=f"{min(sizes):,} to {max(sizes):,}",

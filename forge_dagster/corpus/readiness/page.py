@@ -2,15 +2,15 @@
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from forge_dagster.corpus.readiness.assessment import Assessment
 from forge_dagster.corpus.readiness.plots import PLOTS
 from forge_dagster.corpus.readiness.support import REFERENCES, amount
+from forge_dagster.html_page import filled
 
 LARGE = 100_000  # from here on three digits say enough
 QUOTED = re.compile("`([^`]+)`")
@@ -19,11 +19,15 @@ TEMPLATE = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")  # wh
 
 def page(found: Assessment, drawn: Mapping[str, str]) -> str:
     """HTML of the report; `drawn` holds the SVG of each plot that has something to show."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"amount": amount, "size": _size, "percent": _percent, "count": _count, "marked": _marked}
-    template = environment.from_string(TEMPLATE)
+    filters: dict[str, Callable[..., str]] = {
+        "amount": amount,
+        "size": _size,
+        "percent": _percent,
+        "count": _count,
+        "marked": _marked,
+    }
     images = {name: base64.b64encode(svg.encode()).decode() for name, svg in drawn.items()}
-    return template.render(found=found, images=images, plots=PLOTS, references=REFERENCES)
+    return filled(TEMPLATE, filters, found=found, images=images, plots=PLOTS, references=REFERENCES)
 
 
 def _size(number: int) -> str:
