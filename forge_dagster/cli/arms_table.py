@@ -61,6 +61,9 @@ def show(body: Arms) -> None:
             table.add_row(row.arm, *(_cell(row.scores.get(metric)) for metric in part))
         out.print("\nScore and its 95 % interval; * the best, or not to be told from it on the same items (Holm, 5 %)")
         out.print(table)
+    if body.left_out:
+        counts = ", ".join(f"{count} of {task}" for task, count in body.left_out.items())
+        out.print(f"\nAsked of no approach, for a choice alone passes {body.inference_tokens} tokens in one: {counts}")
     out.print(f"\n{body.reading}", markup=False)
     out.print(LIMITS, style="dim")
 

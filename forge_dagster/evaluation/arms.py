@@ -16,6 +16,7 @@ from forge_dagster.evaluation.score import Metric, Result, aggregate
 from forge_dagster.evaluation.scorecard import data_in, environment, measured
 from forge_dagster.evaluation.standing import Standing
 from forge_dagster.stage import Finding, Report, Stage, StageContext
+from forge_dagster.tokens.encoding import load_encoder
 
 FILE = "comparison.json"
 PLOT = "comparison.png"
@@ -42,7 +43,9 @@ def run(inputs: Mapping[str, Path], config: ArmsConfig, out: Path, context: Stag
 
     data_in(context.work / "datasets")
     arms = config.comparison.arms
-    prompts = Prompts(inputs, config, config.comparison, context.work)
+    folders = {arm.name: inputs[trained(arm.recipe, arm.stage)] for arm in arms}
+    encoders = [load_encoder(folder) for folder in dict.fromkeys(folders.values())]
+    prompts = Prompts(inputs, config, config.comparison, encoders, context.work)
     standing = Standing(context.cache, environment())
     asked: dict[str, list[Asked]] = {}
 
@@ -55,7 +58,7 @@ def run(inputs: Mapping[str, Path], config: ArmsConfig, out: Path, context: Stag
     found: dict[str, dict[str, list[Result]]] = {}
     with thread_limit(threads()):
         for number, arm in enumerate(arms):
-            folder = inputs[trained(arm.recipe, arm.stage)]
+            folder = folders[arm.name]
             asked[arm.name] = prompts.of(arm, folder, _shape(folder)["max_position_embeddings"])
             tasks = [each.task for each in asked[arm.name]]
             found[arm.name] = measured(
@@ -68,6 +71,7 @@ def run(inputs: Mapping[str, Path], config: ArmsConfig, out: Path, context: Stag
     body = Arms(
         name=config.comparison.name,
         inference_tokens=config.comparison.inference_tokens,
+        left_out=prompts.left_out,
         metrics=_metrics(asked),
         best=best,
         rows=rows,
@@ -76,7 +80,7 @@ def run(inputs: Mapping[str, Path], config: ArmsConfig, out: Path, context: Stag
     (out / FILE).write_text(body.model_dump_json(indent=1) + "\n", encoding="utf-8")
     plot(body, context.beside / PLOT)
     return Report(
-        counts={"arms": len(rows), "metrics": len(best)},
+        counts={"arms": len(rows), "metrics": len(best), "items_left_out": sum(prompts.left_out.values())},
         metrics={f"best/{metric}": scores[arm][metric].value for metric, arm in best.items()},
     )
 

@@ -48,11 +48,15 @@ class Row(FrozenModel):
 
 
 class Arms(FrozenModel):
-    """Every arm, and what follows from them."""
+    """Every arm, and what follows from them.
+
+    `left_out` counts items, by task, of which a choice alone passes the budget in some arm: no arm was asked them.
+    """
 
     version: int = 1
     name: str
     inference_tokens: int
+    left_out: Mapping[str, int] = {}
     metrics: Mapping[str, Metric]
     best: Mapping[str, str]
     rows: tuple[Row, ...]

@@ -40,11 +40,31 @@ class Asked(NamedTuple):
 
 
 class Prompts:
-    """Makes the tasks of arms from the same items."""
+    """Makes the tasks of arms from the same items: those whose every choice any of the tokenizers gets into the budget.
 
-    def __init__(self, inputs: Mapping[str, Path], config: Measuring, comparison: Comparison, work: Path) -> None:
+    `left_out` counts the others by task.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Path],
+        config: Measuring,
+        comparison: Comparison,
+        encoders: Sequence[Tokenizer],
+        work: Path,
+    ) -> None:
         self._inputs, self._config, self._work = inputs, config, work
         self._budget = comparison.inference_tokens
+        self._tasks: list[tuple[Mapping[str, Any], list[dict[str, Any]]]] = []
+        self.left_out: dict[str, int] = {}
+        benchmark = inputs["domain_benchmark"]
+        for task in json.loads((benchmark / "benchmark.json").read_bytes())["tasks"]:
+            items = read_items(benchmark / task["items"])
+            fitting = [item for item in items if all(self._fits(encoder, item) for encoder in encoders)]
+            if len(fitting) < len(items):
+                self.left_out[task["name"]] = len(items) - len(fitting)
+            if fitting:
+                self._tasks.append((task, fitting))
         retrieves = any(arm.retrieval for arm in comparison.arms)
         self._passages = Passages(inputs["corpus"], comparison.retrieval) if retrieves else None
 
@@ -60,13 +80,14 @@ class Prompts:
                 mend=f"set inference_tokens to {positions} or less, or raise sequence_length of the base stage",
             )
         encoder = load_encoder(folder)
-        benchmark = self._inputs["domain_benchmark"]
-        tasks = json.loads((benchmark / "benchmark.json").read_bytes())["tasks"]
-        asked = [self._choices(arm, encoder, task, read_items(benchmark / task["items"])) for task in tasks]
+        asked = [self._choices(arm, encoder, task, items) for task, items in self._tasks]
         asked.append(self._answers(arm, encoder))
         if not arm.retrieval:  # a document is its own context
             asked += [Asked(task, 0.0, None) for task in validation(self._inputs, self._config, self._work)]
         return asked
+
+    def _fits(self, encoder: Tokenizer, item: Mapping[str, Any]) -> bool:
+        return all(1 + _size(encoder, f" {choice}") <= self._budget for choice in item["choices"])
 
     def _choices(
         self, arm: Arm, encoder: Tokenizer, task: Mapping[str, Any], items: Sequence[Mapping[str, Any]]

@@ -91,6 +91,8 @@ def _begin() -> None:
         os.environ.pop(name, None)
     os.environ.update(ALONE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A pool that lost a process ends the others by SIGTERM and waits for them; who started this one may ignore it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     assert parent is not None, "somebody started this process"
 

@@ -1,6 +1,7 @@
 """Arms of a comparison: the same items within one budget, what each cost, and who can be told from the best."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,23 @@ def test_items_keep_their_names_so_that_arms_can_be_paired(made: tuple[Path, Pat
         assert [result.item for result in results] == [result.item for result in found["known"][metric]]
     asked = {name: {r.digest for r in found[name]["facts_seen.acc"]} for name in found}
     assert not asked["known"] & asked["read"], "what stands before a question is part of what was asked"
+
+
+def test_an_item_that_one_arm_cannot_read_is_asked_of_none(inputs: dict[str, Path], config_of: Any, tmp_path: Path):
+    benchmark = tmp_path / "benchmark"
+    shutil.copytree(inputs["domain_benchmark"], benchmark)
+    (task,) = [
+        each for each in json.loads((benchmark / "benchmark.json").read_text())["tasks"] if each["name"] == "facts_seen"
+    ]
+    first, *others = (benchmark / task["items"]).read_text().splitlines()
+    item = json.loads(first)
+    item["choices"][0] = " ".join(str(number) for number in range(300))
+    (benchmark / task["items"]).write_text("\n".join([json.dumps(item), *others]) + "\n")
+    (tmp_path / "out").mkdir()
+    arms.run({**inputs, "domain_benchmark": benchmark}, config(config_of), tmp_path / "out", local_context(tmp_path))
+    body = arms.read(tmp_path / "out")
+    assert body.left_out == {"facts_seen": 1}
+    assert {row.scores["facts_seen.acc"].n for row in body.rows} == {len(others)}
 
 
 def test_checks_see_a_missing_score_and_a_prompt_over_the_budget(made: tuple[Path, Path], tmp_path: Path):

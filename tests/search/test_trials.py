@@ -98,6 +98,7 @@ def test_processes_give_the_same_bytes_and_one_that_is_killed_is_replaced(
     monkeypatch.setattr(trials, "Crew", crew.Crew)
     monkeypatch.setenv("FORGE_THREADS", "2")
     context, killed = laboratory.context("together"), list[int]()
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as its processes inherit it where something ignores it
 
     def kill(done: int, total: int, text: str = "") -> None:
         if not killed:
@@ -105,7 +106,10 @@ def test_processes_give_the_same_bytes_and_one_that_is_killed_is_replaced(
             os.kill(killed[0], signal.SIGKILL)
 
     monkeypatch.setattr(context, "progress", kill)
-    together, _ = laboratory.run("together", study)
+    try:
+        together, _ = laboratory.run("together", study)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert killed
     assert digest(together) == digest(alone)
     assert not multiprocessing.active_children()
