@@ -89,12 +89,14 @@ def small_release(
     split += [row | once | {"cluster": row["id"]} for row in again]
     counts = {"kept": documents + copies, "dropped": 0, "quarantined": 0}
     maker.put("raw_documents/plant", {"dispositions.parquet": said + again}, {}, counts)
+    found: dict[str, list[int]] = {"redactions": []}
+    cleaned = [row | found for row in [*rows, *(rows[n] | {"path": row["path"]} for n, row in enumerate(again))]]
     signed = [{"id": row["id"], "shingles": sign(str(row["text"])).shingles} for row in rows] if texts else []
     maker.put(
         "clean_documents/plant",
         {
             "dispositions.parquet": said + again,
-            "documents.parquet": rows + [rows[n] | {"path": row["path"]} for n, row in enumerate(again)],
+            "documents.parquet": cleaned,
             **({"signatures.parquet": signed} if signed else {}),
         },
         {"raw_documents": "raw_documents/plant"},
@@ -102,7 +104,11 @@ def small_release(
     maker.put("document_split", {"split.parquet": split}, {"clean_documents/plant": "clean_documents/plant"})
     maker.put(
         "corpus",
-        {"dispositions.parquet": said[:-1], "train.parquet": rows[:-1]},
+        {
+            "dispositions.parquet": said[:-1],
+            "train.parquet": rows[:-1],
+            **{f"{side}.parquet": _table(rows[:1], None).slice(0, 0) for side in ("validation", "test")},
+        },
         {"document_split": "document_split", **({"clean_documents/plant": "clean_documents/plant"} if texts else {})},
         {"train": documents - 1},
     )
@@ -169,7 +175,7 @@ class _Maker:
         counts: dict[str, int] | None = None,
         config: dict[str, Any] | None = None,
     ) -> str:
-        """Write files (bytes, or rows of a table), record, statement and CURRENT; return the digest."""
+        """Write files (bytes, a table, or its rows), record, statement and CURRENT; return the digest."""
         staging = self.store.folder(key) / ".staging"
         for name, content in files.items():
             path = staging / "content" / name
@@ -178,7 +184,7 @@ class _Maker:
                 path.write_bytes(content)
             else:
                 schema = evidence.ROWS if name == evidence.FILE else None
-                pq.write_table(_table(content, schema), path)
+                pq.write_table(content if isinstance(content, pa.Table) else _table(content, schema), path)
         (staging / "beside").mkdir()
         (staging / "beside" / "run.json").write_text(json.dumps(RUN))
         listed = list_files(staging / "content")
