@@ -90,7 +90,8 @@ class Budget:
         return Standing(
             spent_hours=spent,
             held_hours=held,
-            trials=sum(entry["statement"]["trials"] for entry in runs),
+            # A run that was stated before studies counted is one.
+            trials=sum(entry["statement"].get("trials", 1) for entry in runs),
             tokens=sum(entry["statement"]["tokens"] for entry in runs),
             under_way=tuple(under_way),
             scorecards=tuple(sorted(self.looks())),

@@ -2,6 +2,7 @@
 but sums."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ class Watch:
 
     async def run(self) -> None:
         """Measure what waits, one prompt at a time, and write the sums; until it is cancelled."""
+        written = time.monotonic()
         try:
             while True:
                 try:
@@ -53,7 +55,9 @@ class Watch:
                 self.tally.add(Use(prompts=1, bits=bits, bytes=size))
                 self.measured.prompt_bits.inc(bits)
                 self.measured.prompt_bytes.inc(size)
-                if self.waiting.empty():
+                # Under a load that never lets the queue run empty a minute is all that is lost, too.
+                if self.waiting.empty() or time.monotonic() - written >= WRITTEN_EVERY:
                     self.tally.write()
+                    written = time.monotonic()
         finally:
             self.tally.write()
