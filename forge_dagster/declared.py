@@ -1,7 +1,7 @@
 """Everything a person declares as data: sources, recipes, policies, studies, decisions and the like; read together."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -173,13 +173,7 @@ def load_declared() -> Declared:
         _compares_what_is_there(comparison, recipes)
     studies = load_studies(folder_of("studies"))
     for study in studies.values():
-        if study.recipe not in recipes:
-            raise RecipeError(
-                f"study {study.name}: recipe = {study.recipe!r}",
-                rule=f"a recipe is one of {', '.join(recipes)}",
-                mend="correct the study, or add the recipe",
-            )
-        check_study(study, recipes[study.recipe], frozenset(sources))
+        study_fits(study, recipes, sources)
     declared = Declared(
         sources=sources,
         recipes=recipes,
@@ -220,6 +214,17 @@ def _can_go_on(recipe: Recipe, how: Continuation) -> None:
             mend="let the recipe begin with base without a mixture, or choose the method full",
         )
     continued_job(recipe, how)
+
+
+def study_fits(study: Study, recipes: Mapping[str, Recipe], sources: Collection[str]) -> None:
+    """Raise RecipeError if a study is of no recipe, or breaks a rule of it."""
+    if study.recipe not in recipes:
+        raise RecipeError(
+            f"study {study.name}: recipe = {study.recipe!r}",
+            rule=f"a recipe is one of {', '.join(recipes)}",
+            mend="correct the study, or add the recipe",
+        )
+    check_study(study, recipes[study.recipe], frozenset(sources))
 
 
 def _compares_what_is_there(comparison: Comparison, recipes: Mapping[str, Recipe]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from forge_dagster.chain import chain, teachers_exist
-from forge_dagster.declared import Declared, training_job
+from forge_dagster.declared import Declared, study_fits, training_job
 from forge_dagster.errors import IntegrityError, RecipeError, UserError
 from forge_dagster.evaluation.own_task import OwnTask
 from forge_dagster.home import Home
@@ -16,7 +16,6 @@ from forge_dagster.pairs.given import Conversation, Preference
 from forge_dagster.provenance.canonical import canonical_json, fingerprint
 from forge_dagster.provenance.files import write_atomically
 from forge_dagster.recipe import Recipe
-from forge_dagster.search.space import check_study
 from forge_dagster.source import Name
 from forge_dagster.stage import FrozenModel
 from forge_dagster.study import Study
@@ -172,11 +171,7 @@ def searched(study: Study, declared: Declared) -> Study:
     """The study that is proposed, judged by every rule of a person's file. Raises RecipeError."""
     if study.name in declared.studies:
         raise RecipeError(f"study {study.name!r} is there already", rule="a proposal has a new name", mend="rename it")
-    if study.recipe not in declared.recipes:
-        raise RecipeError(
-            f"recipe {study.recipe!r}", rule=f"one of {', '.join(declared.recipes)}", mend="see the recipes"
-        )
-    check_study(study, declared.recipes[study.recipe], frozenset(declared.sources))
+    study_fits(study, declared.recipes, declared.sources)
     return study
 
 

@@ -88,7 +88,7 @@ def test_a_study(home: Home, journal: Journal, declared: Declared, folders: dict
     ("changes", "studies", "what"),
     [
         ({}, ("rates",), "is there already"),
-        ({"recipe": "other"}, (), "recipe 'other'"),
+        ({"recipe": "other"}, (), "recipe = 'other'"),
         ({"space": {"base.no_such": {"low": 1.0, "high": 2.0}}}, (), "no_such"),
         ({"proxy": {"tokens": 4096, "width": 33}}, (), "width"),
     ],
