@@ -2,9 +2,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export PYTHONNOUSERSITE := 1
+# Modules stay compiled: a suite starts hundreds of processes, and each would compile the project for a second.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Test files side by side, one on each of two cores; a file's own tests stay in their order.
 TWO := --numprocesses 2 --dist loadfile
+test test-system: export FORGE_THREADS := 1
+test test-system: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 

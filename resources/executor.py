@@ -20,8 +20,19 @@ LIGHT = [
     "dagster._core.executor.multiprocess",  # else Dagster would put it first, seconds before the group is left
     "forge_dagster.definitions",
     "great_expectations",
+    "resources.warmed",
 ]
-HEAVY = [*LIGHT, "torch", "transformers", "trl", "datasets"]
+HEAVY = [
+    *LIGHT,
+    "torch",
+    "datasets",
+    "lm_eval.evaluator",
+    "lm_eval.models.huggingface",
+    # trl itself is a name that loads its trainers when they are asked for, in each step again.
+    "trl.trainer.dpo_trainer",
+    "trl.trainer.grpo_trainer",
+    "trl.trainer.sft_trainer",
+]
 
 
 class Marked(dg.Executor):

@@ -45,7 +45,7 @@ class Organisation:
             "FORGE_HOME": str(self.home),
             "FORGE_RECIPES": str(root / "recipes"),
             "FORGE_SOURCES": str(root / "sources"),
-            "FORGE_THREADS": "2",
+            "FORGE_THREADS": "1",
         }
         self.environment.pop("DAGSTER_HOME", None)
 
