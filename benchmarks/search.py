@@ -1,6 +1,6 @@
 """A study against random search at an equal budget of training operations, over several seeds of the choices.
 
-`python -m benchmarks search [--seeds 5] [--trials 14] [--tokens 40960] [--sampler tpe] [--plot FILE]`. A small model of
+`python -m benchmarks search [--seeds 5] [--trials 14] [--tokens 40960] [--sampler gp] [--plot FILE]`. A small model of
 the shape of recipes/tiny-dense.yaml learns data/sample, its learning rates a quarter of the recipe's, as if nobody had
 tuned them. Both begin with these settings, search the same wide ranges and may spend what `--trials` whole trials cost:
 the study (batches of 2, median pruner) and random points that are all trained to their end. What is compared are
@@ -82,7 +82,7 @@ def main(*options: str) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=14, help="whole trials that the budget pays")
     parser.add_argument("--tokens", type=int, default=40_960, help="of a trial")
-    parser.add_argument("--sampler", choices=("tpe", "gp"), default="tpe")
+    parser.add_argument("--sampler", choices=("gp", "tpe"), default="gp")
     parser.add_argument("--plot", type=Path, help="where the curves are drawn")
     given = parser.parse_args(options)
     recipe = _recipe()

@@ -46,7 +46,7 @@ def command(
     tokens: Annotated[int | None, typer.Option(help="Tokens of a trial; default: a quarter of the recipe's.")] = None,
     width: Annotated[int | None, typer.Option(help="hidden_size of a trial's model; default: half or more.")] = None,
     metric: Annotated[str, typer.Option(help="Metric of the stage that is to be low.")] = METRICS[0],
-    sampler: Annotated[str, typer.Option(help="Who chooses: tpe, gp or random.")] = "tpe",
+    sampler: Annotated[str, typer.Option(help="Who chooses: gp, tpe or random.")] = "gp",
     pruner: Annotated[str, typer.Option(help="Who ends trials early: median, hyperband or none.")] = "median",
     batch: Annotated[int, typer.Option(help="Trials chosen at a time, which may run side by side.")] = 2,
     pieces: Annotated[int, typer.Option(help="Equal parts of a trial; after each it may be ended.")] = 4,

@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,9 +11,11 @@ from forge_dagster.cli.bundle import release_of
 from forge_dagster.cli.console import Json, err, out, print_json
 from forge_dagster.errors import BusyError, UserError
 from forge_dagster.home import folder_of, home
+from forge_dagster.model.vllm import PYTHON, VllmEngine
 from forge_dagster.policy import load_policies
 from forge_dagster.policy_kinds import refusals_of
 from forge_dagster.provenance.store import ArtifactStore
+from forge_dagster.server.engine import Engine
 from forge_dagster.server.opened import Served, open_release
 
 TOKEN = "FORGE_SERVE_TOKEN"  # environment variable: what callers say as `Authorization: Bearer`
@@ -34,6 +36,10 @@ def command(
         typer.Option("--keep-prompts", help="Keep the question of an answer that is rated: a pair comes of it."),
     ] = False,
     feedback_days: Annotated[int, typer.Option(min=1, max=3650, help="Days for which feedback is kept.")] = 365,
+    engine: Annotated[
+        Literal["transformers", "vllm"],
+        typer.Option(help=f"What generates; vllm, for GPUs, is an extra, or of the environment that {PYTHON} names."),
+    ] = "transformers",
     measure_every: Annotated[
         int, typer.Option(min=0, help="Of every so many-th prompt the bits per byte are measured; 0: of none.")
     ] = 20,
@@ -51,17 +57,16 @@ def command(
     served = opened(release)
     refusals = tuple(refusals_of(load_policies(folder_of("policies")).values()))
 
-    from forge_dagster.model.engine import Engine
     from forge_dagster.server.app import Options, Server, announced, bound, server_of
     from forge_dagster.training.precision import thread_limit, threads
 
     with thread_limit(threads()):
-        engine = Engine(served.folder, slots=slots)
+        generates = _engine(engine, served, slots)
         options = Options(
             slots=slots, queue=queue, token=token, feedback_days=feedback_days, keep_prompts=keep_prompts,
             refusals=refusals, measure_every=measure_every,
         )  # fmt: skip
-        app = Server(home(), served, engine, options).app()
+        app = Server(home(), served, generates, options).app()
         try:
             listening = bound(host, port)
         except OSError as error:
@@ -78,6 +83,15 @@ def command(
             server_of(app).run(sockets=[listening])
         except KeyboardInterrupt:
             err.print("stopped")
+
+
+def _engine(name: str, served: Served, slots: int) -> Engine:
+    if name == "vllm":
+        with err.status("vLLM loads the model"):
+            return VllmEngine(served.folder, slots=slots)
+    from forge_dagster.model.engine import Engine as TransformersEngine
+
+    return TransformersEngine(served.folder, slots=slots)
 
 
 def opened(release: str | None) -> Served:

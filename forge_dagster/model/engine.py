@@ -13,10 +13,9 @@ from transformers import ContinuousBatchingConfig, GenerationConfig
 
 from forge_dagster.errors import ForgeError
 from forge_dagster.model.folder import load_model
-from forge_dagster.tokens.control import END_ID, END_OF_TEXT_ID, PAD_ID
+from forge_dagster.tokens.control import END_OF_TEXT_ID, ENDS, PAD_ID
 from forge_dagster.tokens.encoding import load_encoder
 
-ENDS = (END_OF_TEXT_ID, END_ID)
 PAGE = 64  # tokens of a block of the cache
 STEP_TOKENS = 256  # most tokens of one forward pass: a long prompt is read in pieces, between which others go on
 STOPPING = 10.0  # seconds that a forward pass may take to end
@@ -66,9 +65,12 @@ class Engine:
     def is_alive(self) -> bool:
         return bool(self._manager.is_running()) and self._manager.background_thread_status.fatal_error is None
 
-    @torch.inference_mode()
-    def surprise(self, text: str) -> tuple[float, int]:
+    async def surprise(self, text: str) -> tuple[float, int]:
         """Surprise at a text as a document [bits], and the UTF-8 bytes of as much of it as the context holds."""
+        return await asyncio.to_thread(self._surprise, text)
+
+    @torch.inference_mode()
+    def _surprise(self, text: str) -> tuple[float, int]:
         ids = [END_OF_TEXT_ID, *self.encoder.encode(text, add_special_tokens=False).ids][: self.context]
         logits = self._plain(input_ids=torch.tensor([ids], device=self._plain.device)).logits[0, :-1].float()
         nats = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:], device=logits.device), reduction="sum")

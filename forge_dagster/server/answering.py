@@ -6,17 +6,15 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from uuid import uuid4
 
 from forge_dagster.server.asked import Asked
+from forge_dagster.server.engine import Engine
 from forge_dagster.server.measured import Measured
 from forge_dagster.server.refused import Refused
 from forge_dagster.server.watch import Watch
 from forge_dagster.server.written import Written
-
-if TYPE_CHECKING:
-    from forge_dagster.model.engine import Engine
 
 REMEMBERED = 1_000  # answers that can still be traced and rated
 
@@ -44,7 +42,7 @@ class Answer:
 class Answering:
     """The engine behind `slots`, and the last answers that it gave."""
 
-    def __init__(self, engine: "Engine", measured: Measured, watch: Watch, *, slots: int) -> None:
+    def __init__(self, engine: Engine, measured: Measured, watch: Watch, *, slots: int) -> None:
         self.engine, self.measured, self.watch = engine, measured, watch
         self.free = asyncio.Semaphore(slots)
         self.remembered: OrderedDict[str, Answer] = OrderedDict()

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -21,6 +21,7 @@ from forge_dagster.errors import DataError, ForgeError
 from forge_dagster.home import Home
 from forge_dagster.server.answering import Answer, Answering
 from forge_dagster.server.asked import Asked, ChatAsked, FeedbackAsked, TextAsked, TraceAsked, read
+from forge_dagster.server.engine import Engine
 from forge_dagster.server.feedback import Feedback
 from forge_dagster.server.gate import Gate, Impatient, body_of, until_gone
 from forge_dagster.server.measured import CONTENT_TYPE_LATEST, Measured
@@ -34,9 +35,6 @@ from forge_dagster.server.watch import Watch
 from forge_dagster.stage import FrozenModel
 from forge_dagster.tokens.control import END_OF_TEXT_ID
 from forge_dagster.tokens.encoding import encode_chat
-
-if TYPE_CHECKING:
-    from forge_dagster.model.engine import Engine
 
 SMALLEST_BODY, BYTES_A_TOKEN = 64 << 10, 32  # a body may be so large: JSON and words longer than usual have room
 MOST_CONNECTIONS = 2_048
@@ -59,7 +57,7 @@ class Options(FrozenModel):
 class Server:
     """One release, its engine and what people do with its answers."""
 
-    def __init__(self, home: Home, served: Served, engine: "Engine", options: Options) -> None:
+    def __init__(self, home: Home, served: Served, engine: Engine, options: Options) -> None:
         self.served, self.engine, self.options = served, engine, options
         self.measured, self.traces, self.since = Measured(served), Traces(home, served), int(time.time())
         tally = Tally(home, served)

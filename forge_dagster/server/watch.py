@@ -4,14 +4,11 @@ but sums."""
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from forge_dagster.retraining import Use
+from forge_dagster.server.engine import Engine
 from forge_dagster.server.measured import Measured
 from forge_dagster.server.use import Tally
-
-if TYPE_CHECKING:
-    from forge_dagster.model.engine import Engine
 
 WAITING = 16  # prompts that wait to be measured; more are passed over, for answers come first
 WRITTEN_EVERY = 60.0  # seconds: so much is lost of a server that is killed
@@ -21,7 +18,7 @@ class Watch:
     """Of one server: every `every`th prompt is measured, 0: none; an answer that begins as a refusal is one."""
 
     def __init__(
-        self, engine: "Engine", tally: Tally, measured: Measured, *, refusals: Sequence[str], every: int
+        self, engine: Engine, tally: Tally, measured: Measured, *, refusals: Sequence[str], every: int
     ) -> None:
         self.engine, self.tally, self.measured = engine, tally, measured
         self.refusals, self.every = tuple(refusals), every
@@ -51,7 +48,7 @@ class Watch:
                 except TimeoutError:
                     self.tally.write()
                     continue
-                bits, size = await asyncio.to_thread(self.engine.surprise, text)
+                bits, size = await self.engine.surprise(text)
                 self.tally.add(Use(prompts=1, bits=bits, bytes=size))
                 self.measured.prompt_bits.inc(bits)
                 self.measured.prompt_bytes.inc(size)

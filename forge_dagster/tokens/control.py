@@ -10,6 +10,8 @@ CONTROL = (PAD, END_OF_TEXT, USER, ASSISTANT, END)
 """In order of their ids, 0 to 4."""
 
 PAD_ID, END_OF_TEXT_ID, USER_ID, ASSISTANT_ID, END_ID = range(len(CONTROL))
+ENDS = (END_OF_TEXT_ID, END_ID)
+"""Tokens that end an answer."""
 
 CHAT_TEMPLATE_VERSION = 1
 """Goes up with every change of the template; a model says in its tokenizer's report which one it learned."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,9 +43,8 @@ class Scripted:
     def stop(self) -> None:
         self.is_alive = False
 
-    def surprise(self, text: str) -> tuple[float, int]:
-        if self.pause:
-            time.sleep(self.pause)
+    async def surprise(self, text: str) -> tuple[float, int]:
+        await asyncio.sleep(self.pause)
         return 3.0 * len(text.encode()), len(text.encode())
 
     async def answer(
