@@ -1,11 +1,13 @@
 """From the sources' files to the training text, the benchmark and the data made from the corpus."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from assets.generated import generated_key, generator_hop, generators
 from assets.hop import Hop
 from forge_dagster.corpus.clean import CleanConfig
+from forge_dagster.corpus.near_duplicates import NearDuplicatesConfig, band_groups
 from forge_dagster.corpus.snapshot import EXTERNAL, SnapshotConfig, snapshot_config
 from forge_dagster.corpus.split import SplitConfig
 from forge_dagster.corpus.standing import content_of
@@ -50,15 +52,17 @@ def document_hops(declared: Declared) -> list[Hop]:
         partition: shard for each in declared.sources.values() for partition, shard in each.source.partitions.items()
     }
     raw, clean = ({f"{asset}/{name}": f"{asset}/{name}" for name in shards} for asset in PER_SOURCE)
+    groups = _near_duplicates(declared, clean)
     return [
         *(_raw(partition, shard) for partition, shard in shards.items()),
         *(_clean(partition) for partition in shards),
+        *groups,
         Hop(
             asset="document_split",
             module="forge_dagster.corpus.split",
             description="Duplicates clustered over all sources, one of each kept, clusters sent to one side.",
             group="documents",
-            inputs=clean,
+            inputs={**clean, **{hop.key: hop.key for hop in groups}},
             config=_split,
         ),
         Hop(
@@ -127,6 +131,27 @@ def document_hops(declared: Declared) -> list[Hop]:
             ),
         ),
     ]
+
+
+def _near_duplicates(declared: Declared, clean: Mapping[str, str]) -> list[Hop]:
+    """Where a source is in shards, duplicates are looked for in as many steps, each over some of the bands."""
+    shards = max((len(each.source.partitions) for each in declared.sources.values()), default=1)
+    return [] if shards == 1 else [
+        Hop(
+            asset=f"near_duplicates/{bands.start:02}-{bands.stop - 1:02}",
+            module="forge_dagster.corpus.near_duplicates",
+            description="Pairs of duplicates that these bands of the signatures propose, over all sources.",
+            group="documents",
+            inputs=clean,
+            config=partial(_of_bands, bands),
+        )
+        for bands in band_groups(shards)
+    ]  # fmt: skip
+
+
+def _of_bands(bands: range, declared: Declared) -> NearDuplicatesConfig:
+    alike = SPLIT.near_duplicate_jaccard
+    return NearDuplicatesConfig(first_band=bands.start, bands=len(bands), near_duplicate_jaccard=alike)
 
 
 def _split(declared: Declared) -> SplitConfig:

@@ -5,6 +5,7 @@ so pairs are taken nearest first, and most of a large bucket of copies is never 
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,47 +13,51 @@ import numpy.typing as npt
 from forge_dagster.corpus.signature import Numbers
 
 Short = npt.NDArray[np.int32]
+Digests = npt.NDArray[np.bytes_]
+Alike = Callable[[Numbers, Numbers], npt.NDArray[np.bool_]]
+"""Of pairs of texts, whether they are near duplicates."""
+Progress = Callable[[int, int], None]
 
 NEIGHBOURS = 48  # texts after it in its bucket that each text is compared with; a smaller bucket is compared in full
 
 
+class Buckets(NamedTuple):
+    """Distinct texts that share a band with another, bucket after bucket."""
+
+    text_of: Numbers
+    """A text of each distinct digest, in the order of the digests."""
+    which: Numbers
+    """Of each text, which distinct one it is."""
+    members: Short
+    """Distinct texts, those of one bucket in the order of the next band, so that likely copies stand side by side."""
+    bucket: Short
+    """The number of each member's bucket."""
+
+
 def clusters(
-    digests: npt.NDArray[np.bytes_],
-    bands: npt.NDArray[np.uint64],
-    alike: Callable[[Numbers, Numbers], npt.NDArray[np.bool_]],
-    *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    digests: Digests, bands: npt.NDArray[np.uint64], alike: Alike, *, progress: Progress = lambda done, total: None
 ) -> Numbers:
     """Cluster label of each text; texts with the same label are duplicates, directly or through others.
 
-    `digests` (texts) name the texts, `bands` (texts, BANDS) come from their signatures, `alike` says of pairs of texts
-    whether they are near duplicates. The clusters do not depend on the order of the texts. A label is the number of a
-    text in the cluster. `progress` is told how many steps are done.
+    `digests` (texts) name the texts, `bands` (texts, BANDS) come from their signatures. The clusters do not depend on
+    the order of the texts. A label is the number of a text in the cluster. `progress` is told how many steps are done.
     """
+    places = range(bands.shape[1])
+    steps = len(places) + NEIGHBOURS
+    found = buckets(digests, bands, places, progress=lambda done, _: progress(done, steps))
+    labels = compared(found, alike, progress=lambda done, _: progress(len(places) + done, steps))
+    return found.text_of[labels][found.which]
+
+
+def buckets(
+    digests: Digests, bands: npt.NDArray[np.uint64], places: range, *, progress: Progress = lambda done, total: None
+) -> Buckets:
+    """Texts that share one of the bands at `places` with another."""
     _, text_of, which = np.unique(digests, return_index=True, return_inverse=True)
-    steps = bands.shape[1] + NEIGHBOURS
-    labels = np.arange(len(text_of))  # of the distinct texts, in the order of their digests
-    members, bucket = _buckets(bands, text_of, lambda done: progress(done, steps))
-    for step in range(1, NEIGHBOURS + 1):
-        progress(bands.shape[1] + step, steps)
-        at = np.flatnonzero(bucket[step:] == bucket[:-step])
-        if not len(at):
-            break
-        first, second = _distinct(members[at].astype(np.int64), members[at + step].astype(np.int64), labels)
-        near = alike(text_of[first], text_of[second])
-        labels = _joined(labels, first[near], second[near])
-    return text_of[labels][which]
-
-
-def _buckets(bands: npt.NDArray[np.uint64], texts: Numbers, progress: Callable[[int], None]) -> tuple[Short, Short]:
-    """Texts that share a band with another, bucket after bucket, and the number of each one's bucket.
-
-    Within a bucket they are in the order of the next band, so that likely copies stand side by side.
-    """
-    members, buckets, count = [], [], 0
-    for place in range(bands.shape[1]):
-        progress(place)
-        value, following = bands[texts, place], bands[texts, (place + 1) % bands.shape[1]]
+    members, numbers, count = [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.int32)], 0
+    for done, place in enumerate(places):
+        progress(done, len(places))
+        value, following = bands[text_of, place], bands[text_of, (place + 1) % bands.shape[1]]
         order = np.argsort(value)
         equal = np.flatnonzero(value[order[1:]] == value[order[:-1]])
         shared = order[np.union1d(equal, equal + 1)]
@@ -60,9 +65,31 @@ def _buckets(bands: npt.NDArray[np.uint64], texts: Numbers, progress: Callable[[
         values, number = np.unique(value[shared], return_inverse=True)
         # In halves: with a million copies of one text these two are the largest there is.
         members.append(shared.astype(np.int32))
-        buckets.append((number + count).astype(np.int32))
+        numbers.append((number + count).astype(np.int32))
         count += len(values)
-    return np.concatenate(members), np.concatenate(buckets)
+    return Buckets(text_of, which, np.concatenate(members), np.concatenate(numbers))
+
+
+def compared(found: Buckets, alike: Alike, *, progress: Progress = lambda done, total: None) -> Numbers:
+    """The smallest of each distinct text's cluster, by what `alike` says of the texts of each bucket."""
+    labels = np.arange(len(found.text_of))
+    for step in range(1, NEIGHBOURS + 1):
+        progress(step, NEIGHBOURS)
+        at = np.flatnonzero(found.bucket[step:] == found.bucket[:-step])
+        if not len(at):
+            break
+        pairs = found.members[at].astype(np.int64), found.members[at + step].astype(np.int64)
+        first, second = _distinct(*pairs, labels)
+        near = alike(found.text_of[first], found.text_of[second])
+        labels = _joined(labels, first[near], second[near])
+    return labels
+
+
+def clusters_of_pairs(digests: Digests, first: Digests, second: Digests) -> Numbers:
+    """Cluster label of each text, as `clusters` gives it, from pairs of duplicates by their digests."""
+    names, text_of, which = np.unique(digests, return_index=True, return_inverse=True)
+    labels = _joined(np.arange(len(names)), np.searchsorted(names, first), np.searchsorted(names, second))
+    return text_of[labels][which]
 
 
 def _distinct(first: Numbers, second: Numbers, labels: Numbers) -> tuple[Numbers, Numbers]:

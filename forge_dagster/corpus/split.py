@@ -17,6 +17,7 @@ from forge_dagster.corpus.clean_documents import SignedDocuments, clean_folders
 from forge_dagster.corpus.dispositions import Tally
 from forge_dagster.corpus.duplicates import clusters
 from forge_dagster.corpus.entry import ERASED
+from forge_dagster.corpus.near_duplicates import clusters_found
 from forge_dagster.corpus.rows import MOST_ROWS
 from forge_dagster.corpus.signature import Numbers, jaccards
 from forge_dagster.corpus.suites import judge_split
@@ -95,7 +96,9 @@ def run(inputs: Mapping[str, Path], config: SplitConfig, out: Path, context: Sta
         return jaccards(signed.shingles, first, second) >= config.near_duplicate_jaccard
 
     signed = SignedDocuments(clean_folders(inputs), context.work / "shingles")
-    labels = clusters(signed.digests, signed.bands, alike, progress=progress)
+    labels = clusters_found(inputs, signed.digests)
+    if labels is None:
+        labels = clusters(signed.digests, signed.bands, alike, progress=progress)
     table = signed.table
     older = superseded(table["source"].to_pylist(), table["path"].to_pylist(), signed.shingles.of)
     chosen, reasons = _chosen(table, joined(labels, older), older, _erased(table, config))

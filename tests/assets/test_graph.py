@@ -147,7 +147,9 @@ def test_a_source_in_shards_has_a_partition_a_shard(folders: Path):
     names = ["sample-1of3", "sample-2of3", "sample-3of3"]
     assert [hop.partition for hop in hops if hop.asset == "raw_documents"] == names
     split = next(hop for hop in hops if hop.asset == "document_split")
-    assert list(split.inputs) == [f"clean_documents/{name}" for name in names]
+    clean, bands = [f"clean_documents/{name}" for name in names], ["00-10", "11-20", "21-31"]
+    assert list(split.inputs) == [*clean, *(f"near_duplicates/{each}" for each in bands)]
+    assert [list(hop.inputs) for hop in hops if hop.key in split.inputs and hop.partition is None] == [clean] * 3
     assert dagster_assets(hops)[0].partitions_def == dg.StaticPartitionsDefinition(names)
     stage = yaml.safe_load(dvc_yaml(hops))["stages"]["raw_documents--sample-2of3"]
     assert stage["cmd"] == "forge run --select raw_documents/sample-2of3"

@@ -1,14 +1,17 @@
 """A small folder of documents of every format, and the hops run over it."""
 
+import hashlib
 import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from forge_dagster.corpus import clean, snapshot, split
+from forge_dagster.corpus.signature import sign
 from forge_dagster.source import Cleaning, Labels
 
 LABELS = Labels(
@@ -36,6 +39,34 @@ def prose(seed: int, sentences: int = 12) -> str:
         for _ in range(sentences)
     )
     return " ".join(lines)
+
+
+def _clean_folder(folder: Path, source: str, texts: dict[str, str]) -> Path:
+    folder.mkdir()
+    made = [
+        {
+            "id": hashlib.sha256(text.encode()).hexdigest(),
+            "source": source,
+            "path": path,
+            "title": "",
+            "format": "txt",
+            "text": text,
+            "digest": hashlib.sha256(text.encode()).hexdigest(),
+            "characters": len(text),
+            "rank": 0,
+            **sign(text)._asdict(),
+        }
+        for path, text in texts.items()
+    ]
+    pq.write_table(pa.Table.from_pylist(made, clean.DOCUMENTS), folder / "documents.parquet")
+    pq.write_table(pa.Table.from_pylist(made, clean.SIGNATURES), folder / "signatures.parquet")
+    return folder
+
+
+@pytest.fixture
+def clean_folder() -> Callable[[Path, str, dict[str, str]], Path]:
+    """Write texts as the clean documents of a source, and their signatures."""
+    return _clean_folder
 
 
 @pytest.fixture

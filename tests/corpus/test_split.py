@@ -1,44 +1,18 @@
 """The split keeps one of each, never divides a cluster, and does not move with the company a document keeps."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_dagster.corpus import clean, split
-from forge_dagster.corpus.signature import sign
+from forge_dagster.corpus import split
 from forge_dagster.errors import DataError
 from forge_dagster.stage import LocalContext
 
 CONFIG = split.SplitConfig(seed=1, near_duplicate_jaccard=0.7, validation_share=0.2, test_share=0.2)
-
-
-def clean_folder(folder: Path, source: str, texts: dict[str, str]) -> Path:
-    folder.mkdir()
-    made = [
-        {
-            "id": hashlib.sha256(text.encode()).hexdigest(),
-            "source": source,
-            "path": path,
-            "title": "",
-            "format": "txt",
-            "text": text,
-            "digest": hashlib.sha256(text.encode()).hexdigest(),
-            "characters": len(text),
-            "rank": 0,
-            **sign(text)._asdict(),
-        }
-        for path, text in texts.items()
-    ]
-    pq.write_table(pa.Table.from_pylist(made, clean.DOCUMENTS), folder / "documents.parquet")
-    pq.write_table(pa.Table.from_pylist(made, clean.SIGNATURES), folder / "signatures.parquet")
-    return folder
 
 
 def test_duplicates_are_dropped_by_name_and_the_rest_is_sided(divided: Path, cleaned: Path, rows: Callable):
@@ -58,7 +32,7 @@ def test_duplicates_are_dropped_by_name_and_the_rest_is_sided(divided: Path, cle
 
 
 def test_equal_texts_keep_the_smallest_path_over_all_sources(
-    tmp_path: Path, context: LocalContext, rows: Callable, prose: Callable
+    clean_folder: Callable, tmp_path: Path, context: LocalContext, rows: Callable, prose: Callable
 ):
     texts = {f"{number}.txt": prose(number) for number in range(12)}
     first = clean_folder(tmp_path / "b", "b", texts)
@@ -71,7 +45,9 @@ def test_equal_texts_keep_the_smallest_path_over_all_sources(
     assert found["b", "0.txt"]["reason"] == "exact-duplicate"
 
 
-def test_other_documents_do_not_move_a_document(tmp_path: Path, context: LocalContext, rows: Callable, prose: Callable):
+def test_other_documents_do_not_move_a_document(
+    clean_folder: Callable, tmp_path: Path, context: LocalContext, rows: Callable, prose: Callable
+):
     def sides(name: str, count: int) -> dict[str, str]:
         folder = clean_folder(tmp_path / name, "s", {f"{number:03}": prose(number) for number in range(count)})
         out = tmp_path / f"{name}-out"
@@ -105,7 +81,9 @@ def test_shares_are_kept():
     assert 0.17 < sizes["test"] / 4000 < 0.23
 
 
-def test_too_few_different_documents_are_refused(tmp_path: Path, context: LocalContext, prose: Callable):
+def test_too_few_different_documents_are_refused(
+    clean_folder: Callable, tmp_path: Path, context: LocalContext, prose: Callable
+):
     same = clean_folder(tmp_path / "same", "s", {f"{number}.txt": prose(number % 9) for number in range(30)})
     with pytest.raises(DataError, match=r"30 clean documents, 9 of them different\nRule: at least 10 .*\nMend: add"):
         split.run({"clean_documents/s": same}, CONFIG, tmp_path, context)

@@ -12,7 +12,9 @@ from nano import Organisation
 
 pytestmark = pytest.mark.system
 
-DOCUMENTS = ("run", "--select", "raw_documents,clean_documents,document_split,domain_benchmark,corpus", "--json")
+HALVES = ["near_duplicates/00-15", "near_duplicates/16-31"]
+"""The bands of the signatures, shared out among as many steps as there are shards."""
+DOCUMENTS = "raw_documents,clean_documents,document_split,domain_benchmark,corpus"
 
 
 def shard(organisation: Organisation, count: int) -> None:
@@ -51,16 +53,17 @@ def at_once(organisation: Organisation, partitions: list[str]) -> None:
 
 def test_a_source_in_shards(organisation: Callable[[], Organisation], monkeypatch: pytest.MonkeyPatch):
     works = organisation()
-    asked(works, *DOCUMENTS)
+    asked(works, "run", "--json", "--select", DOCUMENTS)
     whole = sides(works)
     shard(works, 2)
     shards = ["sample-1of2", "sample-2of2"]
     at_once(works, shards)
     # The pointers of the undivided source are withdrawn: no document stands twice.
     assert not {"raw_documents/sample", "clean_documents/sample"} & set(works.digests())
-    report = asked(works, *DOCUMENTS)
+    in_shards = ("run", "--json", "--select", ",".join([DOCUMENTS, *HALVES]))
+    report = asked(works, *in_shards)
     assert report["complete"]
-    assert made(report) == ["document_split", "domain_benchmark", "corpus"]
+    assert made(report) == [*HALVES, "document_split", "domain_benchmark", "corpus"]
     runs = partitions_of_runs(works, monkeypatch)
     assert (runs[:2], sorted(map(str, runs[2:4])), runs[4:]) == (["sample", None], shards, [None])
     assert sides(works) == whole
@@ -71,7 +74,7 @@ def test_a_source_in_shards(organisation: Callable[[], Organisation], monkeypatc
 
     changed = next(Path(works.root / "sample" / "documents").rglob("*.md"))
     changed.write_text(changed.read_text() + "\nThe caretaker of the archive is called Zyzzyva.\n")
-    touched = [key for key in made(asked(works, *DOCUMENTS)) if key in pairs]
+    touched = [key for key in made(asked(works, *in_shards)) if key in pairs]
     assert [key.split("/")[0] for key in touched] == ["raw_documents", "clean_documents"]
     assert len({key.split("/")[1] for key in touched}) == 1
     assert works.forge("verify", "--all").returncode == 0
