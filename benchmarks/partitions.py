@@ -1,4 +1,4 @@
-"""Reading and cleaning eight partitions by one process and by two: how near two come to half the time.
+"""Eight partitions read and cleaned, and their duplicates found by bands: how near two processes come to half the time.
 
 `python -m benchmarks partitions [--documents N] [--rounds N]`. A process has one core with all that it starts, as a pod
 of one core has. What they share is what pods share: the home, with its locks, store and ledger.
@@ -44,22 +44,33 @@ def main(*options: str) -> None:
         )  # fmt: skip
         placed = PlacedSource(source=source, location=str(root / "company" / "documents"), facts=None)
         declared = Declared(sources={"sample": placed}, recipes={}, policies={}, pairs={})
-        print(f"\n{given.documents:,} documents in {PARTITIONS} partitions, read and cleaned")
-        print(f"{'one process s':>14}{'two s':>9}{'efficiency':>12}")
-        found = []
+        print(f"\n{given.documents:,} documents in {PARTITIONS} partitions")
+        print(f"{'':<20}{'one process s':>14}{'two s':>9}{'efficiency':>12}")
+        found: dict[str, list[float]] = {}
         for number in range(given.rounds):
             one, two = (_seconds(declared, root / f"home-{number}-{n}", cores[:n]) for n in (1, 2))
-            found.append(one / (2 * two))
-            print(f"{one:>14.1f}{two:>9.1f}{found[-1]:>12.2f}", flush=True)
-        print(f"median efficiency {statistics.median(found):.2f} (target {TARGET})")
+            for what in one:
+                found.setdefault(what, []).append(one[what] / (2 * two[what]))
+                print(f"{what:<20}{one[what]:>14.1f}{two[what]:>9.1f}{found[what][-1]:>12.2f}", flush=True)
+        for what, each in found.items():
+            print(f"{what}: median efficiency {statistics.median(each):.2f} (target {TARGET})")
 
 
-def _seconds(declared: Declared, home: Path, cores: list[int]) -> float:
-    """Seconds in which a process on each of these cores, which has loaded its libraries, makes all partitions."""
+def _units(declared: Declared) -> dict[str, list[list[str]]]:
+    """Keys of what is made side by side, those of one unit one after the other."""
+    partitions = declared.sources["sample"].source.partitions
+    bands = [hop.key for hop in document_hops(declared) if hop.asset.startswith("near_duplicates/")]
+    return {
+        "read and cleaned": [[f"{asset}/{each}" for asset in PER_SOURCE] for each in partitions],
+        "duplicates by bands": [[key] for key in bands],
+    }
+
+
+def _seconds(declared: Declared, home: Path, cores: list[int]) -> dict[str, float]:
+    """Seconds in which a process on each of these cores, which has loaded its libraries, makes all units."""
     os.environ["FORGE_HOME"] = str(home)  # where the hops' caches lie
     run = Run(Home(home), "bench")
     run.freeze({"declared": declared.model_dump(mode="json")})
-    partitions = list(declared.sources["sample"].source.partitions)
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(LIGHT)
     free = server.SimpleQueue()
@@ -68,9 +79,12 @@ def _seconds(declared: Declared, home: Path, cores: list[int]) -> float:
     with server.Pool(len(cores), _begin, (free, str(home))) as pool:
         ready = [pool.apply_async(os.getpid) for _ in cores]
         [each.get() for each in ready]
-        begun = time.perf_counter()
-        pool.starmap(_make, [(str(home), declared.model_dump_json(), each) for each in partitions], chunksize=1)
-        return time.perf_counter() - begun
+        found = {}
+        for what, units in _units(declared).items():
+            begun = time.perf_counter()
+            pool.starmap(_make, [(str(home), declared.model_dump_json(), keys) for keys in units], chunksize=1)
+            found[what] = time.perf_counter() - begun
+        return found
 
 
 def _begin(free: "multiprocessing.SimpleQueue[int]", home: str) -> None:
@@ -78,9 +92,9 @@ def _begin(free: "multiprocessing.SimpleQueue[int]", home: str) -> None:
     os.sched_setaffinity(0, {free.get()})
 
 
-def _make(home: str, frozen: str, partition: str) -> None:
+def _make(home: str, frozen: str, keys: list[str]) -> None:
     declared = Declared.model_validate_json(frozen)
     run = Run(Home(Path(home)), "bench")
     hops = {hop.key: hop for hop in document_hops(declared)}
-    for asset in PER_SOURCE:
-        build(run, hops[f"{asset}/{partition}"].order(declared), actor="bench", say=lambda _: None)
+    for key in keys:
+        build(run, hops[key].order(declared), actor="bench", say=lambda _: None)

@@ -1,11 +1,14 @@
 """Nano organisations and a browser for the system tests."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 from nano import Organisation, nano_recipe
 
 from forge_dagster.home import PROJECT
@@ -43,20 +46,37 @@ def organisation(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Orga
 
 
 @pytest.fixture(scope="session")
-def undisturbed(organisation: Callable[[], Organisation]) -> Organisation:
-    """An organisation whose run nobody disturbed."""
-    made = organisation()
-    done = made.forge("run")
-    assert done.returncode == 0, done.stderr
-    return made
+def pristine(
+    organisation: Callable[[], Organisation], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Organisation | None]:
+    """The folder of an organisation after its run, for all test processes; and where it was made, if this one did."""
+    own = tmp_path_factory.getbasetemp()
+    shared, made = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "pristine", None
+    with FileLock(f"{shared}.lock"):
+        if not shared.is_dir():
+            made = _ran(organisation())
+            shutil.copytree(made.root, shared, symlinks=True)
+    return shared, made
+
+
+@pytest.fixture(scope="session")
+def undisturbed(organisation: Callable[[], Organisation], pristine: tuple[Path, Organisation | None]) -> Organisation:
+    """An organisation whose run nobody disturbed, where it ran: the place of its documents is part of what it is."""
+    return pristine[1] or _ran(organisation())
 
 
 @pytest.fixture(scope="module")
-def copied(undisturbed: Organisation, tmp_path_factory: pytest.TempPathFactory) -> Organisation:
-    """The undisturbed organisation once more, for tests that change it."""
+def copied(pristine: tuple[Path, Organisation | None], tmp_path_factory: pytest.TempPathFactory) -> Organisation:
+    """A copy of an organisation after its run, for tests that change it."""
     root = tmp_path_factory.mktemp("copied") / "organisation"
-    shutil.copytree(undisturbed.root, root, symlinks=True)
+    shutil.copytree(pristine[0], root, symlinks=True)
     return Organisation(root)
+
+
+def _ran(made: Organisation) -> Organisation:
+    done = made.forge("run")
+    assert done.returncode == 0, done.stderr
+    return made
 
 
 @pytest.fixture
