@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from benchmarks import _plan_curation as curation
 from benchmarks import _plan_training as training
 from benchmarks import plan
+from forge_dagster.corpus.signature import BANDS
 from forge_dagster.model.build import build_model, configure
 from forge_dagster.recipe import ModelSpec
 from forge_dagster.source import Source
@@ -129,7 +130,9 @@ def test_sources_have_as_many_partitions_as_the_plan_has_shards() -> None:
         name="part", kind="folder", location="/documents", shards=found.shards_of_one, owner="o", licence="internal",
         sensitivity="internal",
     )  # fmt: skip
-    assert found.steps == 2 * found.sources * len(source.partitions)
+    assert found.groups == BANDS
+    assert found.steps == 2 * found.sources * len(source.partitions) + BANDS
+    assert found.compared_hours * 3600 == pytest.approx(plan.GENERATED.start + 1e12 * plan.GENERATED.compared / BANDS)
     assert found.cost == pytest.approx(found.core_hours * 0.04)
     # All cores computing all the time, without starts, would take this long.
     least = 1e12 * plan.GENERATED.shard / (250 * 2) / 3600
