@@ -5,8 +5,8 @@ export PYTHONNOUSERSITE := 1
 # Modules stay compiled: a suite starts hundreds of processes, and each would compile the project for a second.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Test files side by side, one on each of two cores; a file's own tests stay in their order.
-TWO := --numprocesses 2 --dist loadfile
+# Test files side by side, three on two cores, for many of them wait; a file's own tests stay in their order.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile
 test test-system: export FORGE_THREADS := 1
 test test-system: export OMP_NUM_THREADS := 1
 
@@ -47,12 +47,13 @@ check: install ## ruff, import floors, types, layout
 
 .PHONY: test
 test: install ## fast tests
-	$(BIN)/python -m pytest $(TWO)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 .PHONY: test-system
 test-system: install ## daemons, servers, browsers, killed processes
-	$(BIN)/python -m pytest -m system $(TWO) --durations 30
+	$(BIN)/python -m pytest -m "system and not sweep" $(SIDE_BY_SIDE) --durations 30
 
 .PHONY: bench
-bench: install ## ratio tables against the bare libraries
+bench: install ## ratio tables against the bare libraries, and every variant of the system tests
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m pytest -m sweep

@@ -17,7 +17,7 @@ from forge_dagster.home import Home
 from forge_dagster.provenance.build import build
 from forge_dagster.provenance.run import Run
 from forge_dagster.source import PlacedSource, Source
-from resources.executor import LIGHT
+from resources.executor import DOCUMENTS
 
 HOPS = ("raw_documents", "clean_documents", "document_split", "domain_benchmark", "corpus")
 SAMPLED = 0.25  # seconds between two looks at the memory
@@ -49,7 +49,7 @@ def curated(folder: Path, root: Path) -> list[Hop]:
     run = Run(Home(root), f"bench-{time.time_ns()}")
     run.freeze({"declared": declared.model_dump(mode="json")})
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(LIGHT)
+    server.set_forkserver_preload(DOCUMENTS)
     start = server.Process(target=_nothing)  # the server has loaded the libraries before the clock runs
     start.start()
     start.join()

@@ -19,7 +19,7 @@ from forge_dagster.provenance.build import build
 from forge_dagster.provenance.run import Run
 from forge_dagster.sample.generate import generate
 from forge_dagster.source import PlacedSource, Source
-from resources.executor import LIGHT
+from resources.executor import DOCUMENTS
 
 PARTITIONS = 8
 TARGET = 0.85
@@ -72,7 +72,7 @@ def _seconds(declared: Declared, home: Path, cores: list[int]) -> dict[str, floa
     run = Run(Home(home), "bench")
     run.freeze({"declared": declared.model_dump(mode="json")})
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(LIGHT)
+    server.set_forkserver_preload(DOCUMENTS)
     free = server.SimpleQueue()
     for core in cores:
         free.put(core)

@@ -4,35 +4,43 @@ Whatever executes a run first leaves the mark of its process, by which a killed 
 end what was made.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import dagster as dg
 
 from forge_dagster.compute_profile import KubernetesProfile, profile
 from forge_dagster.home import home
+from forge_dagster.provenance.code_version import closure
 from forge_dagster.versions.track import after_runs
 from resources.process import mark_of_this_process
 from resources.tags import LAUNCH_TAG, MAINTENANCE_TAG, PROCESS_TAG, launch_of
 
-LIGHT = [
+ALWAYS = (
     "resources.own_group",
     "dagster._core.executor.multiprocess",  # else Dagster would put it first, seconds before the group is left
     "forge_dagster.definitions",
-    "great_expectations",
     "resources.warmed",
-]
-HEAVY = [
-    *LIGHT,
-    "torch",
-    "datasets",
-    "lm_eval.evaluator",
-    "lm_eval.models.huggingface",
+)
+LIBRARIES = {
+    "great_expectations": ("great_expectations",),
+    "torch": ("torch",),
+    "transformers": ("transformers",),
+    "datasets": ("datasets",),
+    "lm_eval": ("lm_eval.evaluator", "lm_eval.models.huggingface"),
     # trl itself is a name that loads its trainers when they are asked for, in each step again.
-    "trl.trainer.dpo_trainer",
-    "trl.trainer.grpo_trainer",
-    "trl.trainer.sft_trainer",
-]
+    "trl": ("trl.trainer.dpo_trainer", "trl.trainer.grpo_trainer", "trl.trainer.sft_trainer"),
+}
+"""What takes a second or more to import, by the library that a stage's source names."""
+
+
+def preloaded(libraries: Collection[str]) -> list[str]:
+    """Modules that the fork server loads once, for steps that use these libraries."""
+    return [*ALWAYS, *(module for library, them in LIBRARIES.items() if library in libraries for module in them)]
+
+
+DOCUMENTS = preloaded({"great_expectations"})
+"""For steps of which nothing is said: those of documents, which a sensor starts when they change."""
 
 
 class Marked(dg.Executor):
@@ -78,7 +86,7 @@ _here = dg.configured(
     config_schema={
         # Training uses every core, so steps side by side only slow each other.
         "max_concurrent": dg.Field(int, default_value=1, description="steps that run side by side"),
-        "preload": dg.Field([str], default_value=LIGHT, description="modules that steps find loaded"),
+        "preload": dg.Field([str], default_value=DOCUMENTS, description="modules that steps find loaded"),
     },
 )(_steps)
 
@@ -98,11 +106,11 @@ def step_executor() -> dg.ExecutorDefinition:
     )
 
 
-def execution_config(*, heavy: bool) -> dict[str, Any]:
-    """Run configuration of the step executor; `heavy` where steps need torch."""
+def execution_config(modules: Iterable[str]) -> dict[str, Any]:
+    """Run configuration of the step executor, for steps of these stages."""
     if isinstance(profile(), KubernetesProfile):
         return {}
-    return {"preload": HEAVY if heavy else LIGHT}
+    return {"preload": preloaded(frozenset().union(*(closure(module)[1] for module in modules)))}
 
 
 maintenance_executor = _marked(dg.in_process_executor)

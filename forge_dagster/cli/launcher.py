@@ -14,7 +14,7 @@ from assets.asset import dagster_key
 from assets.documents import PER_SOURCE
 from assets.hop import Hop
 from forge_dagster.cli.forecast import Agree, anything
-from forge_dagster.cli.plan import Planned, is_work, needs_torch, plan
+from forge_dagster.cli.plan import Planned, is_work, plan
 from forge_dagster.declared import Declared
 from forge_dagster.errors import BusyError, InterruptedRun
 from forge_dagster.home import Home
@@ -92,10 +92,10 @@ def launch(
         index = Index(instance, home, place_of(hops))
         mirror(index, [item for item in result.planned if item.state == "current"])
         todo = list(result.planned) if force else [item for item in result.planned if is_work(item)]
-        heavy = force or needs_torch(todo)
+        modules = sorted({item.hop.module for item in todo})
         for partition in sorted({item.hop.partition for item in todo if item.hop.partition}):
             batch = [item.hop for item in todo if item.hop.partition == partition]
-            if not execute(instance, run, batch, source_job, partition=partition, force=force, heavy=heavy):
+            if not execute(instance, run, batch, source_job, partition=partition, force=force, modules=modules):
                 break
         else:
             # A source made again may come out the same: then what follows from it stands, and waits for nothing.
@@ -104,7 +104,7 @@ def launch(
             mirror(index, [item for item in rest if not is_work(item)])
             batch = [item.hop for item in rest if force or is_work(item)]
             if batch:
-                execute(instance, run, batch, job, partition=None, force=force, heavy=heavy)
+                execute(instance, run, batch, job, partition=None, force=force, modules=modules)
     result.outputs, result.errors = run.outputs(), run.errors()
     result.untracked = after_runs(home)
     result.seconds = time.monotonic() - started
@@ -189,7 +189,7 @@ def execute(
     *,
     partition: str | None,
     force: bool,
-    heavy: bool,
+    modules: Sequence[str],
 ) -> bool:
     """Run these assets' steps of `job` in their own processes. Return whether all succeeded."""
     tags = {
@@ -206,7 +206,7 @@ def execute(
             asset_selection=sorted({dagster_key(hop.asset) for hop in hops}),
             tags=tags,
             run_config={
-                "execution": {"config": execution_config(heavy=heavy)},
+                "execution": {"config": execution_config(modules)},
                 # The events go to Dagster's storage; the terminal belongs to the progress bars.
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },

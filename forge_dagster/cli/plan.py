@@ -8,7 +8,7 @@ from assets.hop import Hop
 from forge_dagster.declared import Declared
 from forge_dagster.errors import IntegrityError, UserError
 from forge_dagster.home import Home
-from forge_dagster.provenance.build import Order, identity_of, stage_of
+from forge_dagster.provenance.build import Order, identity_of
 from forge_dagster.provenance.incumbent import kept, served
 from forge_dagster.provenance.record import Identity
 from forge_dagster.provenance.store import ArtifactStore
@@ -127,8 +127,3 @@ def with_ancestors(hops: Sequence[Hop], wanted: Sequence[Hop]) -> list[Hop]:
 def is_work(item: Planned) -> bool:
     """Whether a planned artifact needs a step."""
     return item.state != "current"
-
-
-def needs_torch(items: Iterable[Planned]) -> bool:
-    """Whether some step of the plan computes floats."""
-    return any(stage_of(item.hop.module).computes_floats for item in items if item.state in WORK)

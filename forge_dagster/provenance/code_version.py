@@ -1,6 +1,7 @@
 """The code version of a stage: a digest over its source closure and the libraries that closure imports."""
 
 import ast
+import csv
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -11,6 +12,8 @@ from pathlib import Path
 from forge_dagster.provenance.canonical import fingerprint
 
 PACKAGE = "forge_dagster"
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Where statements hold statements."""
 
 
 @cache
@@ -30,8 +33,15 @@ def _own_module(name: str) -> Path | None:
 @cache
 def _statements(path: Path) -> list[ast.Import | ast.ImportFrom]:
     """Every import of a file, anywhere in it."""
-    tree = ast.walk(ast.parse(path.read_bytes(), filename=str(path)))
-    return [node for node in tree if isinstance(node, ast.Import | ast.ImportFrom)]
+    found: list[ast.Import | ast.ImportFrom] = []
+    todo: list[ast.AST] = [ast.parse(path.read_bytes(), filename=str(path))]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.append(node)
+        else:  # a statement stands among statements: what an expression holds need not be looked at
+            todo += [each for block in BLOCKS for each in getattr(node, block, ()) if not isinstance(node, ast.expr)]
+    return found
 
 
 @cache
@@ -99,8 +109,22 @@ def _version(distribution: str) -> str:
 
 
 @cache
-def _distributions() -> dict[str, list[str]]:
-    return dict(importlib.metadata.packages_distributions())
+def _distributions() -> dict[str, list[importlib.metadata.Distribution]]:
+    """What is installed, by the names under which it is imported."""
+    found: dict[str, list[importlib.metadata.Distribution]] = {}
+    for distribution in importlib.metadata.distributions():
+        for name in _importable(distribution):
+            found.setdefault(name, []).append(distribution)
+    return found
+
+
+def _importable(distribution: importlib.metadata.Distribution) -> set[str]:
+    """As `importlib.metadata.packages_distributions` has it, which makes an object of each installed file."""
+    declared = set((distribution.read_text("top_level.txt") or "").split())
+    if declared:
+        return declared
+    paths = (row[0] for row in csv.reader((distribution.read_text("RECORD") or "").splitlines()) if row)
+    return {path.partition("/")[0].removesuffix(".py") for path in paths if path.endswith(".py")}
 
 
 @cache
@@ -110,6 +134,8 @@ def code_version(module: str) -> str:
     sources = {name: _sha256(path) for name, path in own.items()}
     sources |= {path.name: _sha256(path) for each in own.values() for path in _beside(each)}
     versions = {
-        distribution: _version(distribution) for package in third for distribution in _distributions().get(package, [])
+        name: _version(name)
+        for package in third
+        for name in (each.metadata["Name"] for each in _distributions().get(package, ()))
     }
     return fingerprint({"sources": sources, "libraries": versions})

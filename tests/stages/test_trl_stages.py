@@ -55,7 +55,15 @@ def saved(folder: Path) -> int:
 
 
 @pytest.mark.system
-@pytest.mark.parametrize(("name", "kills"), [("sft", 2), ("preference", 1), ("kto", 1), ("rl", 1)])
+@pytest.mark.parametrize(
+    ("name", "kills"),
+    [
+        ("sft", 2),
+        pytest.param("preference", 1, marks=pytest.mark.sweep),
+        pytest.param("kto", 1, marks=pytest.mark.sweep),
+        ("rl", 1),
+    ],
+)
 def test_a_killed_stage_goes_on_to_the_same_bytes(name: str, kills: int, post, digests, tmp_path: Path):
     """Killed at a step, and a place in it, that nobody chose, after a checkpoint in mid-run."""
     dice, folder = random.Random(name), tmp_path / "killed"

@@ -100,7 +100,7 @@ def _kill_when(folder: Path, rank: int, killed: list[psutil.Process]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.sweep), 1])
 def test_one_killed_stops_all_and_a_retry_goes_on(
     inputs: dict[str, Path], undisturbed: dict[str, str], tmp_path: Path, rank: int
 ) -> None:
@@ -128,7 +128,14 @@ def test_told_to_stop_all_save_and_leave_no_trace(
     assert _train(inputs, tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize(("first", "then"), [((1, 1), (2, 3)), ((2, 3), (1, 1)), ((2, 2), (2, 1))])
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        pytest.param((1, 1), (2, 3), marks=pytest.mark.sweep),
+        pytest.param((2, 3), (1, 1), marks=pytest.mark.sweep),
+        ((2, 2), (2, 1)),
+    ],
+)
 def test_a_checkpoint_of_one_resumes_in_the_other(
     inputs: dict[str, Path],
     undisturbed: dict[str, str],
@@ -260,7 +267,7 @@ def _same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(one[name].equal(other[name]) for name in one)
 
 
-@pytest.mark.parametrize("stage", [1, 3])
+@pytest.mark.parametrize("stage", [pytest.param(1, marks=pytest.mark.sweep), 3])
 def test_two_hosts_learn_what_one_host_learns(
     inputs: dict[str, Path], hosts: list[str], tmp_path: Path, stage: int
 ) -> None:

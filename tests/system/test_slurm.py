@@ -101,7 +101,7 @@ def test_two_nodes_learn_what_one_host_learns(inputs: dict[str, Path], on_one_ho
     assert jobs() == []
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.sweep), 1])
 def test_one_killed_ends_all_and_another_job_goes_on(
     inputs: dict[str, Path], on_one_host: dict[str, str], tmp_path: Path, rank: int
 ):
@@ -131,7 +131,13 @@ def call_back() -> bool:
     return False
 
 
-@pytest.mark.parametrize("disturb", [lambda: True, call_back], ids=["the stage is stopped", "Slurm calls it back"])
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        pytest.param(lambda: True, id="the stage is stopped", marks=pytest.mark.sweep),
+        pytest.param(call_back, id="Slurm calls it back"),
+    ],
+)
 def test_stopped_all_save_and_no_job_is_left(
     inputs: dict[str, Path], on_one_host: dict[str, str], tmp_path: Path, disturb: Callable[[], bool]
 ):

@@ -65,7 +65,7 @@ def _work(organisation: Organisation) -> list[Path]:
     return [path.parent for path in found if json.loads(path.read_text())[0] >= ENOUGH]
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.sweep), 1])
 def test_one_process_of_two_is_killed_and_dagster_goes_on_at_the_same_step(
     organisation: Callable[[], Organisation], monkeypatch: pytest.MonkeyPatch, rank: int
 ):
