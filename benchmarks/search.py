@@ -131,7 +131,7 @@ def _sum_up(searched: Mapping[str, list[Found]]) -> None:
 
 
 def _draw(searched: Mapping[str, list[Found]], path: Path) -> None:
-    """One thin line a seed, and the mean of each arm where every seed has a value."""
+    """One thin line a seed, and the mean of each arm; what the first quarter of the budget gives may lie above."""
     import numpy as np
     from matplotlib.figure import Figure
 
@@ -143,7 +143,9 @@ def _draw(searched: Mapping[str, list[Found]], path: Path) -> None:
             axes.step(*zip(*curve, strict=True), where="post", color=colour, linewidth=0.5, alpha=0.5)
         grid = np.linspace(max(curve[0][0] for curve in curves), max(curve[-1][0] for curve in curves), 200)
         at = [[[value for spent, value in curve if spent <= point][-1] for point in grid] for curve in curves]
-        axes.plot(grid, np.mean(at, axis=0), color=colour, label=f"{arm}, mean of {len(runs)}")
+        mean = np.mean(at, axis=0)
+        axes.plot(grid, mean, color=colour, label=f"{arm}, mean of {len(runs)}")
+        axes.set_ylim(top=max(mean[len(grid) // 4], mean[-1] * 1.05))
     axes.set_xlabel("training operations")
     axes.set_ylabel("lowest validation bits per byte so far")
     axes.grid(linewidth=0.4)
