@@ -104,16 +104,13 @@ def test_nothing_below_the_line_imports_dagster():
 
 def test_the_code_location_loads_fast_and_without_torch():
     code = (
-        "import time, sys; start = time.perf_counter(); import forge_dagster.definitions as d; "
-        "d.defs.resolve_asset_graph(); print(time.perf_counter() - start, 'torch' in sys.modules)"
+        "import sys, time; import forge_dagster.definitions as d; "
+        "d.defs.resolve_asset_graph(); print(time.process_time(), 'torch' in sys.modules)"
     )
-    for _ in range(3):  # other programs may hold the processors for a while
-        done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=True)
-        seconds, torch_loaded = done.stdout.split()
-        assert torch_loaded == "False"
-        if float(seconds) < 5:
-            return
-    pytest.fail(f"the code location loads in {seconds} s")
+    done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=True)
+    seconds, torch_loaded = done.stdout.split()  # of the processor: other programs may hold it for a while
+    assert torch_loaded == "False"
+    assert float(seconds) < 5
 
 
 def test_the_readme_tree_matches_the_tree():
