@@ -5,7 +5,7 @@ import resource
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
@@ -99,8 +99,7 @@ class Server:
             yield
         finally:
             self.watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await self.watching
+            await asyncio.wait({self.watching})  # however it ended, the engine stops too
             self.engine.stop()
 
     async def show_page(self, request: Request) -> Response:

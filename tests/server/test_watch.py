@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 
 import httpx
@@ -69,15 +70,20 @@ def test_what_a_server_counted_stands_when_it_ends(
     assert found.prompts == before.prompts
 
 
-def test_a_measure_that_fails_is_seen_in_health(serve: Callable[..., httpx.Client]) -> None:
+def test_a_measure_that_fails_is_seen_in_health_and_the_engine_still_stops(
+    serve: Callable[..., httpx.Client], stack: ExitStack
+) -> None:
     class Broken(Scripted):
-        def surprise(self, text: str) -> tuple[float, int]:
+        async def surprise(self, text: str) -> tuple[float, int]:
             raise ArithmeticError("a logit is NaN")
 
-    client = serve(Broken())
+    engine = Broken()
+    client = serve(engine)
     ask(client, "secret")
     ends = time.monotonic() + 60
     while client.get("/health").status_code == 200:
         assert time.monotonic() < ends
         time.sleep(0.05)
     assert "stopped" in client.get("/health").json()["status"]
+    stack.close()
+    assert not engine.is_alive
