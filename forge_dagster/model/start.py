@@ -10,7 +10,7 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from forge_dagster.errors import WeightsError
 from forge_dagster.model.folder import load_model
-from forge_dagster.tokens.control import END_ID, END_OF_TEXT_ID, PAD_ID
+from forge_dagster.tokens.control import END_OF_TEXT_ID, ENDS, PAD_ID
 from forge_dagster.tokens.inherited import ORIGINS
 
 
@@ -40,7 +40,7 @@ def starting_model(weights: Path, tokenizer: Path) -> PreTrainedModel:
     for name, value in (("bos", END_OF_TEXT_ID), ("eos", END_OF_TEXT_ID), ("pad", PAD_ID), ("unk", None)):
         setattr(model.config, f"{name}_token_id", value)
     model.generation_config = GenerationConfig(
-        bos_token_id=END_OF_TEXT_ID, eos_token_id=[END_OF_TEXT_ID, END_ID], pad_token_id=PAD_ID
+        bos_token_id=END_OF_TEXT_ID, eos_token_id=list(ENDS), pad_token_id=PAD_ID
     )
     return model.train()
 
