@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._table import show
-from forge_dagster.corpus.duplicates import clusters
+from forge_dagster.corpus.duplicates import alike_from, clusters
 from forge_dagster.corpus.formats import format_of, formats
 from forge_dagster.corpus.quality import broken_rule, measure
-from forge_dagster.corpus.signature import BANDS, Numbers, Shingles, jaccards, sign
+from forge_dagster.corpus.signature import BANDS, Shingles, sign
 from forge_dagster.corpus.text import normalise
 from forge_dagster.errors import DataError
 from forge_dagster.sample.generate import generate
@@ -115,11 +115,7 @@ def _deduplicated(corpus: Path) -> set[str]:
     bands = np.frombuffer(b"".join(each.bands for each in signed), dtype="<u8").reshape(-1, BANDS)
     sizes = [len(each.shingles) // 4 for each in signed]
     flat = Shingles(np.frombuffer(b"".join(each.shingles for each in signed), dtype="<u4"), np.cumsum([0, *sizes]))
-
-    def alike(first: Numbers, second: Numbers) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-        return jaccards(flat, first, second) >= THRESHOLD
-
-    labels = clusters(np.array([hash(text) for text in texts]).astype("S64"), bands, alike)
+    labels = clusters(np.array([hash(text) for text in texts]).astype("S64"), bands, alike_from(flat, THRESHOLD))
     return {names[first] for first in np.unique(labels, return_index=True)[1]}
 
 

@@ -12,6 +12,7 @@ from exported_case import FACTS, LABEL, Company
 from gguf import GGUFWriter
 
 from forge_dagster.errors import InterruptedRun, UserError
+from forge_dagster.evaluation import held_out
 from forge_dagster.evaluation.by_runner import answered, questions
 from forge_dagster.evaluation.card import read_card
 from forge_dagster.evaluation.choices import choice_task
@@ -114,7 +115,9 @@ def test_a_tokenizer_that_reads_otherwise_is_no_export(
     assert failed[CHECK_NAMES[0]]["otherwise"]
 
 
-def test_the_original_has_the_scores_of_its_scorecard(company: Company, inputs: Mapping[str, Path], tmp_path: Path):
+def test_the_original_has_the_scores_of_its_scorecard(
+    company: Company, inputs: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """By lm-eval's choices and the loop's bits per byte: another way of asking would compare something else."""
     data_in(tmp_path / "datasets")
     original = Transformers(inputs["release"] / "model")
@@ -128,11 +131,10 @@ def test_the_original_has_the_scores_of_its_scorecard(company: Company, inputs: 
     subject = Subject(model=original.model, tokenizer=tokenizer, folder=folder)
     facts = choice_task("facts", company.benchmark / "items" / "facts.jsonl", 1, 8)
     assert facts.evaluate(subject) == found["facts"]
+    monkeypatch.setattr(held_out, "effective_dtype", lambda: "float32")  # as the original is asked, on any processor
     told = text_task("validation", documents).evaluate(subject)
     ours = [result.value for result in found["validation"]]
-    theirs = [result.value for result in told]  # in bfloat16 where that is fast
-    assert ours == pytest.approx(theirs, rel=0.08)
-    assert sum(ours) == pytest.approx(sum(theirs), rel=0.02)
+    assert ours == pytest.approx([result.value for result in told], rel=1e-3)
     assert [result._replace(value=0) for result in told] == [result._replace(value=0) for result in found["validation"]]
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forge_dagster.corpus.packed import packed
-from forge_dagster.corpus.signature import BANDS, Shingles
+from forge_dagster.corpus.signature import BANDS, Numbers, mapped
 
 
 def clean_folders(inputs: Mapping[str, Path]) -> list[Path]:
@@ -48,7 +48,7 @@ class SignedDocuments:
     """Signatures of every source's clean documents; shingles lie in a mapped file, not in memory."""
 
     def __init__(self, folders: Sequence[Path], scratch: Path) -> None:
-        tables, bands, sizes = [], [np.empty((0, BANDS), dtype="<u8")], [np.zeros(1, dtype=np.int64)]
+        tables, bands, sizes = [], [np.empty((0, BANDS), dtype="<u8")], list[Numbers]()
         with scratch.open("wb") as file:
             for folder in folders:
                 signatures = pq.ParquetFile(folder / "signatures.parquet")
@@ -64,9 +64,7 @@ class SignedDocuments:
         )
         self.bands: npt.NDArray[np.uint64] = np.concatenate(bands)
         self.digests: npt.NDArray[np.bytes_] = packed(self.table["digest"], "S64")[0]
-        ends = np.cumsum(np.concatenate(sizes))
-        mapped = np.memmap(scratch, dtype="<u4", mode="r") if ends[-1] else np.empty(0, dtype="<u4")
-        self.shingles = Shingles(np.asarray(mapped), ends)
+        self.shingles = mapped(scratch, sizes)
 
     def __len__(self) -> int:
         return len(self.table)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from forge_dagster.corpus.signature import Numbers
+from forge_dagster.corpus.signature import Numbers, Shingles, jaccards
 
 Short = npt.NDArray[np.int32]
 Digests = npt.NDArray[np.bytes_]
@@ -19,6 +19,11 @@ Alike = Callable[[Numbers, Numbers], npt.NDArray[np.bool_]]
 Progress = Callable[[int, int], None]
 
 NEIGHBOURS = 48  # texts after it in its bucket that each text is compared with; a smaller bucket is compared in full
+
+
+def alike_from(shingles: Shingles, jaccard: float) -> Alike:
+    """Texts are alike whose shingles have at least this Jaccard similarity."""
+    return lambda first, second: jaccards(shingles, first, second) >= jaccard
 
 
 class Buckets(NamedTuple):

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from forge_dagster.corpus.clean_documents import clean_folders
-from forge_dagster.corpus.duplicates import Digests, buckets, clusters_of_pairs, compared
+from forge_dagster.corpus.duplicates import Digests, alike_from, buckets, clusters_of_pairs, compared
 from forge_dagster.corpus.packed import packed
-from forge_dagster.corpus.signature import BANDS, Numbers, Shingles, jaccards
+from forge_dagster.corpus.signature import BANDS, Numbers, Shingles, mapped
 from forge_dagster.errors import DataError, InterruptedRun
 from forge_dagster.stage import Finding, FrozenModel, Report, Stage, StageContext
 
@@ -49,15 +49,12 @@ def run(inputs: Mapping[str, Path], config: NearDuplicatesConfig, out: Path, con
     wanted[found.text_of[found.members]] = True
     shingles = _shingles(folders, wanted, context.work / "shingles")
 
-    def alike(first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
-        return jaccards(shingles, first, second) >= config.near_duplicate_jaccard
-
     def progress(done: int, total: int) -> None:
         context.progress(done, total, f"{len(digests):,} documents")
         if context.cancelled():
             raise InterruptedRun("comparing the documents stopped", mend="run the same command again")
 
-    labels = compared(found, alike, progress=progress)
+    labels = compared(found, alike_from(shingles, config.near_duplicate_jaccard), progress=progress)
     others = np.flatnonzero(labels != np.arange(len(labels)))
     first, second = (digests[found.text_of[each]].astype(str) for each in (labels[others], others))
     pq.write_table(pa.table([pa.array(first), pa.array(second)], schema=PAIRS), out / FILE, compression="zstd")
@@ -96,7 +93,7 @@ def _bands(folders: Sequence[Path], config: NearDuplicatesConfig) -> tuple[Diges
 
 def _shingles(folders: Sequence[Path], wanted: npt.NDArray[np.bool_], scratch: Path) -> Shingles:
     """Shingles of the wanted documents; the others have none, and row groups without wanted ones are not read."""
-    sizes, at = [np.zeros(1, dtype=np.int64)], 0
+    sizes, at = list[Numbers](), 0
     with scratch.open("wb") as written:
         for folder in folders:
             file = pq.ParquetFile(folder / "signatures.parquet")
@@ -111,9 +108,7 @@ def _shingles(folders: Sequence[Path], wanted: npt.NDArray[np.bool_], scratch: P
                     written.write(hashes.data)
                 sizes.append(size)
                 at += rows
-    ends = np.cumsum(np.concatenate(sizes))
-    mapped = np.memmap(scratch, dtype="<u4", mode="r") if ends[-1] else np.empty(0, dtype="<u4")
-    return Shingles(np.asarray(mapped), ends)
+    return mapped(scratch, sizes)
 
 
 def _digest_of(distinct: Digests) -> str:

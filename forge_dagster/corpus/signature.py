@@ -4,6 +4,7 @@ Broder 1997, On the resemblance and containment of documents; Leskovec et al., M
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +61,13 @@ class Shingles(NamedTuple):
     def of(self, text: int) -> Hashes:
         """Those of one text."""
         return self.hashes[self.ends[text] : self.ends[text + 1]]
+
+
+def mapped(scratch: Path, sizes: Sequence[Numbers]) -> Shingles:
+    """The shingles that were written to a file one after the other, of so many hashes each; they stay in the file."""
+    ends = np.cumsum(np.concatenate([np.zeros(1, dtype=np.int64), *sizes]))
+    hashes = np.memmap(scratch, dtype="<u4", mode="r") if ends[-1] else np.empty(0, dtype="<u4")
+    return Shingles(np.asarray(hashes), ends)
 
 
 def word_hashes(found: Sequence[str]) -> Words:

@@ -15,11 +15,11 @@ from pydantic import Field
 from forge_dagster.chance import point
 from forge_dagster.corpus.clean_documents import SignedDocuments, clean_folders
 from forge_dagster.corpus.dispositions import Tally
-from forge_dagster.corpus.duplicates import clusters
+from forge_dagster.corpus.duplicates import alike_from, clusters
 from forge_dagster.corpus.entry import ERASED
 from forge_dagster.corpus.near_duplicates import clusters_found
 from forge_dagster.corpus.rows import MOST_ROWS
-from forge_dagster.corpus.signature import Numbers, jaccards
+from forge_dagster.corpus.signature import Numbers
 from forge_dagster.corpus.suites import judge_split
 from forge_dagster.corpus.versions import newer_first, superseded
 from forge_dagster.errors import DataError, InterruptedRun
@@ -92,12 +92,10 @@ def run(inputs: Mapping[str, Path], config: SplitConfig, out: Path, context: Sta
         if context.cancelled():
             raise InterruptedRun("splitting the documents stopped", mend="run the same command again")
 
-    def alike(first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
-        return jaccards(signed.shingles, first, second) >= config.near_duplicate_jaccard
-
     signed = SignedDocuments(clean_folders(inputs), context.work / "shingles")
     labels = clusters_found(inputs, signed.digests)
     if labels is None:
+        alike = alike_from(signed.shingles, config.near_duplicate_jaccard)
         labels = clusters(signed.digests, signed.bands, alike, progress=progress)
     table = signed.table
     older = superseded(table["source"].to_pylist(), table["path"].to_pylist(), signed.shingles.of)

@@ -5,9 +5,20 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import openai
+
+from benchmarks._answering_release import answering_release
 from forge_dagster.home import Home
+
+
+def answering_home(root: Path) -> Home:
+    """A home whose release answers by heart."""
+    made = Home(root / "home")
+    answering_release(made)
+    return made
 
 
 class ServeProcess:
@@ -22,6 +33,10 @@ class ServeProcess:
             assert lines[-1], f"the server ended: {self.process.communicate()[1]}"
         self.told: dict[str, Any] = json.loads("".join(lines))
         self.url: str = self.told["url"]
+
+    def client(self) -> openai.OpenAI:
+        """OpenAI's client of it, which asks once."""
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=120)
 
     def stop(self) -> int:
         """Ctrl-C; the exit code."""

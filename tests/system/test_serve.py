@@ -16,9 +16,9 @@ import httpx
 import openai
 import psutil
 import pytest
-from served import ServeProcess, start
+from served import ServeProcess, answering_home, start
 
-from benchmarks._answering_release import ANSWERS, answering_release
+from benchmarks._answering_release import ANSWERS
 from benchmarks._small_release import KEY
 from forge_dagster.export import Row
 from forge_dagster.home import Home
@@ -36,9 +36,7 @@ SLOTS, QUEUE = 4, 12
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    made = Home(tmp_path_factory.mktemp("answering") / "home")
-    answering_release(made)
-    return made
+    return answering_home(tmp_path_factory.mktemp("answering"))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +48,7 @@ def server(home: Home) -> Iterator[ServeProcess]:
 
 @pytest.fixture
 def client(server: ServeProcess) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=120)
+    return server.client()
 
 
 def ask(client: openai.OpenAI, question: str, **more: Any) -> Any:

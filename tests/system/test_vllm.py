@@ -11,9 +11,9 @@ import httpx
 import openai
 import psutil
 import pytest
-from served import ServeProcess
+from served import ServeProcess, answering_home
 
-from benchmarks._answering_release import ANSWERS, answering_release
+from benchmarks._answering_release import ANSWERS
 from benchmarks._small_release import KEY
 from forge_dagster.home import Home
 from forge_dagster.model.vllm import PYTHON
@@ -31,9 +31,7 @@ SMALL = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}  
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    made = Home(tmp_path_factory.mktemp("answering") / "home")
-    answering_release(made)
-    return made
+    return answering_home(tmp_path_factory.mktemp("answering"))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +45,7 @@ def server(home: Home) -> Iterator[ServeProcess]:
 
 @pytest.fixture
 def client(server: ServeProcess) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=120)
+    return server.client()
 
 
 def test_it_answers_by_heart_whole_and_in_pieces_and_many_at_once(home: Home, client: openai.OpenAI) -> None:
