@@ -51,7 +51,7 @@ def main(*options: str) -> None:
             one, two = (_seconds(declared, root / f"home-{number}-{n}", cores[:n]) for n in (1, 2))
             for what in one:
                 found.setdefault(what, []).append(one[what] / (2 * two[what]))
-                print(f"{what:<20}{one[what]:>14.1f}{two[what]:>9.1f}{found[what][-1]:>12.2f}", flush=True)
+                print(f"{what:<20}{one[what]:>14.2f}{two[what]:>9.2f}{found[what][-1]:>12.2f}", flush=True)
         for what, each in found.items():
             print(f"{what}: median efficiency {statistics.median(each):.2f} (target {TARGET})")
 
