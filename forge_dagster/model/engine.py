@@ -25,7 +25,7 @@ class Engine:
     """A Hugging Face folder whose model answers at most `slots` prompts at a time, each with sampling of its own."""
 
     def __init__(self, folder: Path, *, slots: int) -> None:
-        self.encoder, self.ends = load_encoder(folder), ENDS
+        self.encoder = load_encoder(folder)
         model: Any = load_model(folder)
         self.context = int(model.config.max_position_embeddings)
         self.vocabulary = int(model.config.vocab_size)

@@ -53,7 +53,7 @@ class VllmEngine:
 
     def __init__(self, folder: Path, *, slots: int) -> None:
         config = json.loads((folder / "config.json").read_bytes())
-        self.encoder, self.ends = load_encoder(folder), ENDS
+        self.encoder = load_encoder(folder)
         self.context = int(config["max_position_embeddings"])
         self._scratch = tempfile.TemporaryDirectory(prefix="forge-vllm-")  # readable by its owner alone
         self._socket, self._log = (Path(self._scratch.name) / name for name in ("socket", "log"))

@@ -15,6 +15,7 @@ from forge_dagster.server.measured import Measured
 from forge_dagster.server.refused import Refused
 from forge_dagster.server.watch import Watch
 from forge_dagster.server.written import Written
+from forge_dagster.tokens.control import ENDS
 
 REMEMBERED = 1_000  # answers that can still be traced and rated
 
@@ -96,11 +97,11 @@ class Answering:
                 if not answer.tokens and stepwise:
                     self.measured.first.observe(time.monotonic() - began)
                 answer.tokens += len(ids)
-                ended = answer.tokens >= answer.most or (bool(ids) and ids[-1] in self.engine.ends)
+                ended = answer.tokens >= answer.most or (bool(ids) and ids[-1] in ENDS)
                 new = written.add(ids, is_last=ended)
                 answer.text = written.text
                 if ended or written.has_stopped:
-                    stopped = written.has_stopped or ids[-1] in self.engine.ends
+                    stopped = written.has_stopped or ids[-1] in ENDS
                     answer.end = "stop" if stopped else "length"
                 if new:
                     yield new

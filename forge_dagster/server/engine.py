@@ -10,8 +10,6 @@ class Engine(Protocol):
     """A model that answers many prompts at a time; token ids in, token ids out."""
 
     encoder: Tokenizer
-    ends: tuple[int, int]
-    """Tokens that end an answer."""
     context: int
     """Tokens of a prompt and its answer together."""
 

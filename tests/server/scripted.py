@@ -12,7 +12,7 @@ from forge_dagster.home import Home
 from forge_dagster.server.app import Options, Server, bound, server_of
 from forge_dagster.server.opened import Served
 from forge_dagster.tokens.bpe import trained
-from forge_dagster.tokens.control import END_ID, END_OF_TEXT_ID
+from forge_dagster.tokens.control import END_ID
 
 REPLY = "The blue lamp on the north pier is lit at seven in the evening."
 OPTIONS = {
@@ -32,7 +32,7 @@ class Scripted:
     """Says `reply`, a token a step of `pause` seconds; counts who is inside, remembers what it was asked."""
 
     def __init__(self, reply: str = REPLY, *, pause: float = 0.0, context: int = 256) -> None:
-        self.encoder, self.ends, self.context = encoder(), (END_OF_TEXT_ID, END_ID), context
+        self.encoder, self.context = encoder(), context
         self.reply, self.pause = reply, pause
         self.is_alive, self.inside, self.cut_off = False, 0, 0
         self.prompts: list[list[int]] = []
